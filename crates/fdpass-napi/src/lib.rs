@@ -1,0 +1,1 @@
+//! The thin binding: see `ARCHITECTURE.md`.
