@@ -1,0 +1,86 @@
+import { createRequire } from 'node:module';
+import type * as Generated from './binding.js';
+import type { RawBinding } from './native-types.js';
+import { candidatePlatforms, PACKAGE_PREFIX } from './platform.js';
+
+const OVERRIDE = 'FDPASS_NATIVE_PATH';
+const REINSTALL = 'rm -rf node_modules package-lock.json && npm install --include=optional';
+
+/**
+ * The binding; this module is its single importer.
+ *
+ * @internal
+ */
+export const native: typeof Generated & RawBinding = load();
+
+// `createRequire` and not `await import()`: a top-level await would make `require('fdpass')` impossible.
+function load(): typeof Generated & RawBinding {
+  const require = createRequire(import.meta.url);
+  const path = overridingPath();
+  if (path) return requireOverride(require, path);
+
+  const platforms = candidatePlatforms(process.platform, process.arch);
+  if (platforms.length === 0) throw unsupportedPlatform();
+  const packages = platforms.map((platform) => `${PACKAGE_PREFIX}${platform}`);
+  const checkout = platforms.map((platform) => `../build/native/fdpass.${platform}.node`);
+  const causes: unknown[] = [];
+  for (const candidate of [...packages, ...checkout]) {
+    try {
+      return require(candidate);
+    } catch (cause) {
+      causes.push(cause);
+    }
+  }
+  throw missing(packages, causes);
+}
+
+/** Deno is asked before the variable is read: without the permission it would throw, or stop and ask the user. */
+function overridingPath(): string | undefined {
+  const { Deno } = globalThis as {
+    Deno?: { permissions: { querySync(what: { name: 'env'; variable: string }): { state: string } } };
+  };
+  if (Deno && Deno.permissions.querySync({ name: 'env', variable: OVERRIDE }).state !== 'granted') return undefined;
+  return process.env[OVERRIDE];
+}
+
+function requireOverride(require: NodeJS.Require, path: string): typeof Generated & RawBinding {
+  try {
+    return require(path);
+  } catch (cause) {
+    throw coded(
+      'ERR_FDPASS_NATIVE_MISSING',
+      `Cannot load the native part of fdpass from ${path}, which ${OVERRIDE} names (${firstLine(cause)}). Correct or unset the variable`,
+      cause,
+    );
+  }
+}
+
+function unsupportedPlatform(): Error {
+  return coded(
+    'ERR_FDPASS_UNSUPPORTED_PLATFORM',
+    process.platform === 'win32'
+      ? 'Cannot use fdpass on Windows: it has no way to pass descriptors over Unix sockets. Import fdpass on Linux and macOS only'
+      : `Cannot use fdpass on ${process.platform} ${process.arch}: no binary is published for it. Build one from the sources and name it in ${OVERRIDE}`,
+  );
+}
+
+function missing(packages: string[], causes: unknown[]): Error {
+  const broken = causes.filter((cause) => (cause as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND');
+  const why =
+    broken.length > 0
+      ? `What is installed does not load on this machine (${broken.map(firstLine).join('; ')}).`
+      : 'It is an optional dependency, left out by --omit=optional, by a lock file written on another platform, or when node_modules was copied from another machine.';
+  return coded(
+    'ERR_FDPASS_NATIVE_MISSING',
+    `Cannot load the native part of fdpass: the package ${packages.join(' or ')} is missing or unusable. ${why} Install anew on this machine: \`${REINSTALL}\``,
+    new AggregateError(causes, 'Every place where the binary may be was tried'),
+  );
+}
+
+function firstLine(cause: unknown): string {
+  return String((cause as Error).message).split('\n', 1)[0] ?? '';
+}
+
+function coded(code: string, message: string, cause?: unknown): Error {
+  return Object.assign(new Error(message, { cause }), { code });
+}
