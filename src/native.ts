@@ -39,7 +39,8 @@ function overridingPath(): string | undefined {
   const { Deno } = globalThis as {
     Deno?: { permissions: { querySync(what: { name: 'env'; variable: string }): { state: string } } };
   };
-  if (Deno && Deno.permissions.querySync({ name: 'env', variable: OVERRIDE }).state !== 'granted') return undefined;
+  if (Deno && Deno.permissions.querySync({ name: 'env', variable: OVERRIDE }).state !== 'granted')
+    return undefined;
   return process.env[OVERRIDE];
 }
 

@@ -1,11 +1,13 @@
 // The native binary, in the two profiles (docs/platforms.md): as it ships, and as the code path of macOS on Linux.
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { root, runPackage } from './command.mjs';
 import { progress } from './report.mjs';
 import { whenStale } from './stale.mjs';
 
 const GENERATED_TYPES = 'src/binding.d.ts';
+/** The CLI writes an empty file for a binding without typed functions, which TypeScript does not take for a module. */
+const NO_TYPES = 'export {};\n';
 
 export const profiles = {
   release: { output: 'build/native', args: ['--release'], env: {} },
@@ -61,8 +63,8 @@ async function build({ output, args, env }, generated) {
 
 /** Copies the generated types to where they are committed; only when they differ, so that nothing is stale for nothing. */
 function commitTypes(from, to) {
-  if (existsSync(to) && readFileSync(from, 'utf8') === readFileSync(to, 'utf8')) return;
-  mkdirSync(dirname(to), { recursive: true });
-  copyFileSync(from, to);
+  const types = readFileSync(from, 'utf8') || NO_TYPES;
+  if (existsSync(to) && readFileSync(to, 'utf8') === types) return;
+  writeFileSync(to, types);
   console.log(`  ${GENERATED_TYPES} changed: it is generated and committed, so add it to the commit`);
 }

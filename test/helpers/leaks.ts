@@ -37,9 +37,9 @@ export function countDescriptors(): number {
  *
  * @throws Error that lists what was leaked, wrongly closed or exchanged
  */
-export async function assertSameDescriptors(before: OpenDescriptors): Promise<void> {
+export async function assertSameDescriptors(before: OpenDescriptors, settleMs = SETTLE_MS): Promise<void> {
   let changes = compareDescriptors(before, openDescriptors());
-  for (const end = Date.now() + SETTLE_MS; changes.length > 0 && Date.now() < end; ) {
+  for (const end = Date.now() + settleMs; changes.length > 0 && Date.now() < end; ) {
     await turnOfTheLoop();
     changes = compareDescriptors(before, openDescriptors());
   }
