@@ -1,2 +1,15 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
+
+pub mod address;
+pub mod ancillary;
+pub mod credentials;
+pub mod descriptor;
+pub mod error;
+pub mod inspect;
+pub mod limits;
+pub mod message;
+pub mod socket;
+mod sys;
+
+pub use error::{Error, Result};

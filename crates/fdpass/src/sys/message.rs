@@ -1,0 +1,188 @@
+//! `sendmsg` and `recvmsg`: bytes and descriptors in one call.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::{self, MaybeUninit};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+
+use super::descriptor::own;
+use super::platform;
+use super::{check_size, retry};
+use crate::ancillary::{CMSG_NATIVE, CONTROL_BYTES, Credentials, Decoder, Item, encode_rights};
+
+/// Control data on the stack. It is not cleared: the kernel writes what it reports, and the encoder all that it returns.
+#[repr(C, align(8))]
+struct Control([MaybeUninit<u8>; CONTROL_BYTES]);
+
+impl Control {
+    const fn new() -> Self {
+        Self([MaybeUninit::uninit(); CONTROL_BYTES])
+    }
+
+    fn as_mut_ptr(&mut self) -> *mut u8 {
+        self.0.as_mut_ptr().cast()
+    }
+
+    /// The first `length` bytes, cleared, to be written.
+    fn zeroed(&mut self, length: usize) -> &mut [u8] {
+        let length = length.min(CONTROL_BYTES);
+        for byte in &mut self.0[..length] {
+            byte.write(0);
+        }
+        // SAFETY: `length` is within the array and each of these bytes was written just above.
+        unsafe { std::slice::from_raw_parts_mut(self.as_mut_ptr(), length) }
+    }
+
+    /// The first `length` bytes, as the kernel filled them.
+    fn filled(&self, length: usize) -> &[u8] {
+        let length = length.min(CONTROL_BYTES);
+        // SAFETY: the kernel filled the first `msg_controllen` bytes, and `length` is at most that and the array's size.
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), length) }
+    }
+}
+
+/// `struct msghdr`, all zero: no name, no data, no control data.
+fn empty_header() -> libc::msghdr {
+    // SAFETY: `msghdr` holds pointers and integers only, for which all zero bits is a value.
+    unsafe { mem::zeroed() }
+}
+
+/// A count as `msghdr` wants it: its fields are `size_t` with glibc, `int` and `socklen_t` with musl and on macOS.
+fn fit<T: TryFrom<usize> + Default>(count: usize) -> T {
+    T::try_from(count).unwrap_or_default()
+}
+
+/// The way back.
+fn widen<T: TryInto<usize>>(count: T) -> usize {
+    count.try_into().unwrap_or_default()
+}
+
+/// `sendmsg(2)` of `parts` with `fds` on their first byte. Never raises SIGPIPE where the system can be told per call.
+///
+/// `wait` false adds `MSG_DONTWAIT`.
+pub(crate) fn send(
+    socket: BorrowedFd<'_>,
+    parts: &[IoSlice<'_>],
+    fds: &[BorrowedFd<'_>],
+    wait: bool,
+) -> io::Result<usize> {
+    let mut control = Control::new();
+    let mut header = empty_header();
+    // `IoSlice` is laid out as `struct iovec` (its documentation); the kernel does not write through it.
+    header.msg_iov = parts.as_ptr().cast::<libc::iovec>().cast_mut();
+    header.msg_iovlen = fit(parts.len());
+    if !fds.is_empty() {
+        let buffer = control.zeroed(CMSG_NATIVE.space(fds.len() * 4));
+        let length = encode_rights(CMSG_NATIVE, buffer, fds.iter().map(AsRawFd::as_raw_fd))
+            .ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
+        header.msg_control = control.as_mut_ptr().cast();
+        header.msg_controllen = fit(length);
+    }
+    let flags = platform::SEND_FLAGS | if wait { 0 } else { libc::MSG_DONTWAIT };
+    retry(|| {
+        // SAFETY: `header` points at `parts` and `control`, both alive and of the lengths stated.
+        check_size(unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const header, flags) })
+    })
+}
+
+/// What one `recvmsg` brought besides the bytes and descriptors.
+#[derive(Debug, Default)]
+pub(crate) struct Arrived {
+    /// Bytes written to the buffer.
+    pub(crate) bytes: usize,
+    /// Descriptors appended to the caller's list.
+    pub(crate) fds: usize,
+    /// Slots that the kernel filled with a negative number instead of a descriptor.
+    pub(crate) refused: usize,
+    /// `MSG_CTRUNC`: descriptors were lost.
+    pub(crate) control_truncated: bool,
+    /// `MSG_TRUNC`: the rest of a datagram was lost.
+    pub(crate) data_truncated: bool,
+    pub(crate) credentials: Option<Credentials>,
+    pub(crate) pidfd: Option<OwnedFd>,
+}
+
+/// `recvmsg(2)` with room for every control message that can arrive. Descriptors are close-on-exec and appended to
+/// `fds` in the order they were sent, each owned from here on.
+///
+/// `wait` false adds `MSG_DONTWAIT`.
+///
+/// XNU at the descriptor limit discards all descriptors and returns EMSGSIZE with the data still to be read: the data
+/// is read then and reported with `control_truncated`.
+pub(crate) fn receive(
+    socket: BorrowedFd<'_>,
+    parts: &mut [IoSliceMut<'_>],
+    fds: &mut Vec<OwnedFd>,
+    wait: bool,
+) -> io::Result<Arrived> {
+    match receive_once(socket, parts, fds, wait) {
+        Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
+            let arrived = receive_once(socket, parts, fds, wait)?;
+            Ok(Arrived {
+                control_truncated: true,
+                ..arrived
+            })
+        }
+        result => result,
+    }
+}
+
+fn receive_once(
+    socket: BorrowedFd<'_>,
+    parts: &mut [IoSliceMut<'_>],
+    fds: &mut Vec<OwnedFd>,
+    wait: bool,
+) -> io::Result<Arrived> {
+    let mut control = Control::new();
+    let mut header = empty_header();
+    // `IoSliceMut` is laid out as `struct iovec` (its documentation).
+    header.msg_iov = parts.as_mut_ptr().cast();
+    header.msg_iovlen = fit(parts.len());
+    let flags = platform::RECEIVE_FLAGS | if wait { 0 } else { libc::MSG_DONTWAIT };
+    let bytes = retry(|| {
+        header.msg_control = control.as_mut_ptr().cast();
+        header.msg_controllen = fit(CONTROL_BYTES);
+        // SAFETY: `header` points at `parts` and `control`, both alive, writable and of the lengths stated.
+        check_size(unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, flags) })
+    })?;
+    let filled = widen(header.msg_controllen);
+    let mut arrived = Arrived {
+        bytes,
+        control_truncated: header.msg_flags & libc::MSG_CTRUNC != 0,
+        data_truncated: header.msg_flags & libc::MSG_TRUNC != 0,
+        ..Arrived::default()
+    };
+    let before = fds.len();
+    take_installed(control.filled(filled), fds, &mut arrived);
+    platform::after_receive(fds, before, &mut arrived);
+    arrived.fds = fds.len() - before;
+    Ok(arrived)
+}
+
+/// Takes ownership of every descriptor that the kernel reports in `control`.
+fn take_installed(control: &[u8], fds: &mut Vec<OwnedFd>, arrived: &mut Arrived) {
+    for item in Decoder::new(CMSG_NATIVE, control) {
+        match item {
+            Item::Rights(numbers) => {
+                for number in numbers {
+                    if number < 0 {
+                        arrived.refused += 1;
+                    } else {
+                        fds.push(own(number));
+                    }
+                }
+            }
+            // At most one can be there; a second one is owned too and closed by being dropped.
+            Item::Pidfd(numbers) => {
+                for number in numbers.filter(|number| *number >= 0) {
+                    arrived.pidfd = Some(own(number));
+                }
+            }
+            Item::Credentials(credentials) => arrived.credentials = Some(credentials),
+            Item::Unknown { .. } => {}
+        }
+    }
+}
+
+// What the casts above rely on.
+const _: () = assert!(size_of::<IoSlice<'_>>() == size_of::<libc::iovec>());
+const _: () = assert!(size_of::<IoSliceMut<'_>>() == size_of::<libc::iovec>());

@@ -1,0 +1,81 @@
+//! The system calls, each in one place, and the only unsafe code of the crate.
+//!
+//! One `cfg` chooses the file with what differs between systems: `linux.rs`, `apple.rs`, or `portable.rs`, which is
+//! Linux running the code path of macOS (`--cfg fdpass_portable`).
+#![expect(
+    unsafe_code,
+    reason = "system calls; every block names the fact that makes it sound"
+)]
+
+use std::io;
+
+mod descriptor;
+mod errno;
+#[cfg(any(target_vendor = "apple", fdpass_portable))]
+mod late;
+#[cfg(target_os = "linux")]
+mod linux_kernel;
+mod message;
+#[cfg_attr(all(target_os = "linux", not(fdpass_portable)), path = "linux.rs")]
+#[cfg_attr(all(target_os = "linux", fdpass_portable), path = "portable.rs")]
+#[cfg_attr(target_vendor = "apple", path = "apple.rs")]
+mod platform;
+mod socket;
+
+pub(crate) use descriptor::{
+    access_mode, close_all, duplicate, fstat, is_close_on_exec, is_nonblocking, is_tty, poll_one,
+    read, set_close_on_exec, set_nonblocking, write,
+};
+pub(crate) use errno::errno_name;
+pub(crate) use message::{Arrived, receive, send};
+pub(crate) use platform::{
+    CMSG_LAYOUT, HAS_SEQPACKET, HOLD_SOCKETS_UNTIL_ACKNOWLEDGED, RECEIVES_ALL_OR_NOTHING,
+    SCM_CREDENTIALS, SCM_PIDFD, SUN_PATH_CAPACITY, accept, inode_name, new_socket, new_socket_pair,
+    peer_credentials, peer_pidfd, set_pass_credentials, set_pass_pidfd, set_pass_rights,
+    socket_family,
+};
+pub(crate) use socket::{
+    AF_INET, AF_INET6, AF_UNIX, RawAddress, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM, bind, connect,
+    is_listening, listen, local_address, peer_address, shutdown_write, socket_type,
+};
+
+/// `SOL_SOCKET`: the level of every control message this library knows.
+pub(crate) const SOL_SOCKET: i32 = libc::SOL_SOCKET;
+/// `SCM_RIGHTS`: the type of the control message that carries descriptors.
+pub(crate) const SCM_RIGHTS: i32 = libc::SCM_RIGHTS;
+
+/// The one place where -1 becomes an error.
+fn check(returned: libc::c_int) -> io::Result<libc::c_int> {
+    if returned == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(returned)
+    }
+}
+
+/// The same for calls that return a count.
+fn check_size(returned: libc::ssize_t) -> io::Result<usize> {
+    usize::try_from(returned).map_err(|_| io::Error::last_os_error())
+}
+
+/// The one place where a call that a signal interrupted is made again.
+fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn cmsg_space(data: u32) -> usize {
+    // SAFETY: CMSG_SPACE is arithmetic.
+    unsafe { libc::CMSG_SPACE(data) as usize }
+}
+
+#[cfg(test)]
+pub(crate) fn cmsg_len(data: u32) -> usize {
+    // SAFETY: CMSG_LEN is arithmetic.
+    unsafe { libc::CMSG_LEN(data) as usize }
+}

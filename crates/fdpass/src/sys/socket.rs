@@ -1,0 +1,113 @@
+//! Calls on sockets that are the same everywhere.
+
+use std::io;
+#[cfg(target_vendor = "apple")]
+use std::mem;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use nix::sys::socket::{Backlog, Shutdown, SockaddrStorage, UnixAddr, getsockopt, sockopt};
+
+use super::{check, retry};
+
+pub(crate) const AF_UNIX: i32 = libc::AF_UNIX;
+pub(crate) const AF_INET: i32 = libc::AF_INET;
+pub(crate) const AF_INET6: i32 = libc::AF_INET6;
+pub(crate) const SOCK_STREAM: i32 = libc::SOCK_STREAM;
+pub(crate) const SOCK_DGRAM: i32 = libc::SOCK_DGRAM;
+pub(crate) const SOCK_SEQPACKET: i32 = libc::SOCK_SEQPACKET;
+
+fn integer_option(fd: BorrowedFd<'_>, option: i32) -> io::Result<i32> {
+    let mut value: libc::c_int = 0;
+    let mut length: libc::socklen_t = 4;
+    // SAFETY: `value` is an int of the length stated, as both callers' options return (`socket(7)`).
+    check(unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            option,
+            (&raw mut value).cast(),
+            &raw mut length,
+        )
+    })?;
+    Ok(value)
+}
+
+/// `SO_TYPE`
+pub(crate) fn socket_type(fd: BorrowedFd<'_>) -> io::Result<i32> {
+    integer_option(fd, libc::SO_TYPE)
+}
+
+/// `SO_ACCEPTCONN`
+pub(crate) fn is_listening(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(getsockopt(&fd, sockopt::AcceptConn)?)
+}
+
+pub(crate) fn bind(fd: BorrowedFd<'_>, address: &UnixAddr) -> io::Result<()> {
+    Ok(nix::sys::socket::bind(fd.as_raw_fd(), address)?)
+}
+
+pub(crate) fn connect(fd: BorrowedFd<'_>, address: &UnixAddr) -> io::Result<()> {
+    match retry(|| Ok(nix::sys::socket::connect(fd.as_raw_fd(), address)?)) {
+        // A signal had interrupted the first attempt after it was through.
+        Err(error) if error.raw_os_error() == Some(libc::EISCONN) => Ok(()),
+        result => result,
+    }
+}
+
+pub(crate) fn listen(fd: BorrowedFd<'_>, backlog: u32) -> io::Result<()> {
+    let backlog = i32::try_from(backlog)
+        .ok()
+        .and_then(|n| Backlog::new(n).ok())
+        .unwrap_or(Backlog::MAXALLOWABLE);
+    Ok(nix::sys::socket::listen(&fd, backlog)?)
+}
+
+pub(crate) fn shutdown_write(fd: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(nix::sys::socket::shutdown(fd.as_raw_fd(), Shutdown::Write)?)
+}
+
+/// An address as the kernel reports it.
+#[derive(Debug)]
+pub(crate) enum RawAddress {
+    Inet(SocketAddr),
+    Unix(UnixAddr),
+    Other,
+}
+
+fn convert(storage: &SockaddrStorage) -> RawAddress {
+    if let Some(address) = storage.as_sockaddr_in() {
+        return RawAddress::Inet(SocketAddr::from((address.ip(), address.port())));
+    }
+    if let Some(address) = storage.as_sockaddr_in6() {
+        return RawAddress::Inet(SocketAddr::from((address.ip(), address.port())));
+    }
+    storage
+        .as_unix_addr()
+        .map_or(RawAddress::Other, |address| RawAddress::Unix(*address))
+}
+
+pub(crate) fn local_address(fd: BorrowedFd<'_>) -> io::Result<RawAddress> {
+    Ok(convert(&nix::sys::socket::getsockname::<SockaddrStorage>(
+        fd.as_raw_fd(),
+    )?))
+}
+
+pub(crate) fn peer_address(fd: BorrowedFd<'_>) -> io::Result<RawAddress> {
+    Ok(convert(&nix::sys::socket::getpeername::<SockaddrStorage>(
+        fd.as_raw_fd(),
+    )?))
+}
+
+/// The address family in a socket's own name.
+#[cfg(target_vendor = "apple")]
+pub(super) fn name_family(fd: BorrowedFd<'_>) -> io::Result<i32> {
+    // SAFETY: `sockaddr_storage` holds integers only, for which all zero bits is a value.
+    let mut storage: libc::sockaddr_storage = unsafe { mem::zeroed() };
+    let mut length = libc::socklen_t::try_from(size_of::<libc::sockaddr_storage>()).unwrap_or(0);
+    // SAFETY: `storage` is as long as `length` says.
+    check(unsafe {
+        libc::getsockname(fd.as_raw_fd(), (&raw mut storage).cast(), &raw mut length)
+    })?;
+    Ok(i32::from(storage.ss_family))
+}
