@@ -1,6 +1,200 @@
 /**
  * The functions that the binding registers as raw Node-API callbacks, for which the napi CLI generates no types
- * (`crates/fdpass-napi/src/raw.rs`). Declared by hand, in the order of that file.
+ * (`crates/fdpass-napi/src/raw/`). Declared by hand.
+ *
+ * Numbers of descriptors cross here and nowhere else. The binding keeps a ledger of the numbers that JavaScript holds in
+ * this environment; they are closed when the environment ends while the process goes on (a worker thread). Every
+ * function that returns a number enters it, every function that takes one away removes it.
+ *
+ * A refused system call throws an `Error` with `code`, `errno` (negative, as Node has it), `syscall`; `fromNative()` in
+ * `errors.ts` makes an `FdpassError` of it.
  */
-// biome-ignore lint/suspicious/noEmptyInterface: the raw callbacks are declared here as they are written
-export interface RawBinding {}
+export interface RawBinding {
+  /** Closes one number and forgets it in the ledger. Never throws. */
+  closeFd(fd: number): void;
+  /** Closes `fds[from..to]`, consecutive numbers with one call; -1 is skipped. The entries become -1. Never throws. */
+  closeMany(fds: Int32Array, from: number, to: number): void;
+  /** Enters a number in the ledger: JavaScript owns it from now on. */
+  hold(fd: number): void;
+  /** Removes a number from the ledger: someone else owns it from now on (Node, the user). */
+  letGo(fd: number): void;
+
+  /**
+   * One `sendmsg`. `kind` is what `socketKind()` returned for `socket`, or 0 to have it checked.
+   * `timeout`: -1 as the descriptor is set, 0 never waits, else milliseconds.
+   *
+   * @returns how many bytes were taken
+   */
+  sendMessage(
+    socket: number,
+    kind: number,
+    data: Uint8Array,
+    fds: Int32Array,
+    count: number,
+    timeout: number,
+  ): number;
+  /**
+   * One `recvmsg` into `into`, descriptors into `fds` (room for 254), the rest into `meta` ({@link ReceiveMeta}).
+   * Never throws for a truncation: it is in `meta`, and what came is the caller's. A surplus over `maxFds` is closed.
+   *
+   * @returns how many bytes came, or -1 at the end of a stream
+   */
+  receiveMessage(
+    socket: number,
+    kind: number,
+    into: Uint8Array,
+    fds: Int32Array,
+    meta: Int32Array,
+    maxFds: number,
+    timeout: number,
+  ): number;
+
+  /**
+   * Prepares this environment for channels; once, before the first `channelOpen`.
+   *
+   * `engine`: 0 polls on libuv's loop (Node, Electron), 1 polls on a thread (Bun, Deno).
+   * `slab` receives the bytes of a batch, `fds` its descriptors, `meta` one record of {@link RECORD} integers a message,
+   * its last integer is the acknowledge word: the first statement of `onBatch` sets it to 1, or the descriptors of the
+   * batch are closed by the binding because JavaScript never ran.
+   *
+   * `onBatch(handle, count, big)`: `count` complete messages of one channel, in order. `big` holds the bytes of a message
+   * that does not fit the slab (its record has offset -1); at most one in a batch.
+   * `onEvent(handle, event, a, b)`: see {@link ChannelEvent}.
+   */
+  channelSetup(
+    engine: number,
+    slab: Uint8Array,
+    meta: Int32Array,
+    fds: Int32Array,
+    onBatch: (handle: number, count: number, big: Uint8Array | undefined) => void,
+    onEvent: (handle: number, event: number, a: number, b: unknown) => void,
+  ): void;
+  /**
+   * Opens a framed channel on `fd` (moved, also out of the ledger; not moved when this throws). `numbers` holds
+   * {@link ChannelConfig}. It starts paused (no readiness for reading) and referenced.
+   *
+   * @returns the handle: a small positive integer
+   */
+  channelOpen(fd: number, numbers: Float64Array): number;
+  /**
+   * Sends a message. `flags`: {@link SEND_ACK}, {@link SEND_MOVE} (the numbers are the channel's from now on, also out of
+   * the ledger; nothing is moved when this throws).
+   *
+   * @returns the message id when it was written whole, minus the id when (part of) it is queued
+   */
+  channelSend(handle: number, data: Uint8Array, fds: Int32Array, count: number, flags: number): number;
+  /** Takes a queued message back, if no byte of it has left. Its descriptors are closed. */
+  channelAbort(handle: number, id: number): boolean;
+  /** Starts (true) or stops (false) reading. Messages that are buffered come by `onBatch` later, never from inside this call. */
+  channelRead(handle: number, on: boolean): void;
+  /** Whether an open channel keeps the process alive. */
+  channelRef(handle: number, on: boolean): void;
+  /** Flushes, says goodbye, drains; `ChannelEvent.closed` follows. */
+  channelClose(handle: number): void;
+  /** Closes everything at once; no event follows. Idempotent; the handle is dead. */
+  channelDestroy(handle: number): void;
+  /** Takes the socket of an untouched channel out (it is in the ledger), or returns -1 if it has spoken. Destroys the handle. */
+  channelDetach(handle: number): number;
+  /** The number of the channel's socket, for a look (`peer`, `describe`) that does not outlive the call. */
+  channelSocket(handle: number): number;
+  /** Fills `into` with queued bytes, messages, descriptors. */
+  channelQueued(handle: number, into: Float64Array): void;
+}
+
+/** Integers in `meta` after `receiveMessage`. */
+export const ReceiveMeta = {
+  /** How many descriptors are in `fds`. */
+  count: 0,
+  /** Bits: 1 data truncated, 2 surplus, 4 descriptor limit, 8 refused. */
+  flags: 1,
+  /** How many descriptors arrived, closed ones included. */
+  arrived: 2,
+  /** How many were sent, or -1 when the kernel does not tell. */
+  sent: 3,
+  /** 1 when the three below hold the sender's credentials. */
+  hasCredentials: 4,
+  pid: 5,
+  uid: 6,
+  gid: 7,
+  /** A process descriptor of the sender (in the ledger), or -1. */
+  pidfd: 8,
+  length: 9,
+} as const;
+
+/** Integers of one message in the `meta` of a batch. */
+export const RECORD = {
+  /** Where its bytes begin in the slab, or -1: they are `big`. */
+  offset: 0,
+  length: 1,
+  /** Where its descriptors begin in `fds`. */
+  fdOffset: 2,
+  fdCount: 3,
+  /** 0 whole; else {@link DAMAGE}. */
+  damage: 4,
+  /** Damaged: how many descriptors were sent, how many came. */
+  sent: 5,
+  received: 6,
+  size: 7,
+} as const;
+
+/** Why a message is damaged: code of its error. */
+export const DAMAGE = { none: 0, truncated: 1, refused: 2, tooMany: 3, tooLarge: 4, withdrawn: 5 } as const;
+
+export const SEND_ACK = 1;
+export const SEND_MOVE = 2;
+
+/** Numbers in the argument of `channelOpen`, in this order. 0 takes the default where there is one; -1 means none. */
+export const ChannelConfig = {
+  codec: 0,
+  maxMessageBytes: 1,
+  maxMessageFds: 2,
+  highWaterBytes: 3,
+  highWaterMessages: 4,
+  highWaterFds: 5,
+  mostBytes: 6,
+  mostMessages: 7,
+  mostFds: 8,
+  stallTimeout: 9,
+  ackTimeout: 10,
+  closeTimeout: 11,
+  /** Bit n set: a descriptor of `FD_KINDS[n]` is accepted. -1: all are. */
+  acceptKinds: 12,
+  length: 13,
+} as const;
+
+/** The kinds of descriptors in the order of their bits. */
+export const FD_KINDS = [
+  'file',
+  'directory',
+  'pipe',
+  'tty',
+  'tcp',
+  'udp',
+  'unix',
+  'memfd',
+  'pidfd',
+  'eventfd',
+  'epoll',
+  'device',
+  'unknown',
+] as const;
+
+/** The `event` of `onEvent`, with its `a` and `b`. */
+export const ChannelEvent = {
+  /** The queue fell below the high-water mark. */
+  drain: 1,
+  /** Every accepted message up to id `a` has left (or failed, or was taken back). */
+  written: 2,
+  /** Every acknowledged message up to id `a` has arrived. */
+  acknowledged: 3,
+  /** The message with id `a` failed with the error `b`. */
+  failed: 4,
+  /** The peer said goodbye and its stream ended: no more messages. */
+  end: 5,
+  /** The channel is broken by the error `b`; nothing follows but your `channelDestroy`. */
+  error: 6,
+  /** `channelClose` is through; the handle is dead. */
+  closed: 7,
+  /** The kernel has no room for descriptors now; they wait. `b` is the name of the errno. */
+  pressure: 8,
+} as const;
