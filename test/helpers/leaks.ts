@@ -37,7 +37,10 @@ export function countDescriptors(): number {
  *
  * @throws Error that lists what was leaked, wrongly closed or exchanged
  */
-export async function assertSameDescriptors(before: OpenDescriptors, settleMs = SETTLE_MS): Promise<void> {
+export async function assertSameDescriptors(
+  before: OpenDescriptors,
+  settleMs: number = SETTLE_MS,
+): Promise<void> {
   let changes = compareDescriptors(before, openDescriptors());
   for (const end = Date.now() + settleMs; changes.length > 0 && Date.now() < end; ) {
     await turnOfTheLoop();

@@ -1,0 +1,58 @@
+// What `npm run ready` checks besides the tests. Each check is one pass, failure or visible skip.
+import { spawnSync } from 'node:child_process';
+import { run, runPackage } from './command.mjs';
+import { profiles } from './native.mjs';
+import { fail, pass, skip } from './report.mjs';
+
+/** Files that a tool writes and the repository keeps. */
+const GENERATED = ['src/binding.d.ts', 'package-lock.json', 'Cargo.lock'];
+
+const portable = profiles.portable;
+const CLIPPY = ['clippy', '--workspace', '--all-targets'];
+const DENY_WARNINGS = ['--', '-D', 'warnings'];
+
+/** @type {{ name: string, needs?: string[], check: () => Promise<{ code: number, output: string }> }[]} */
+export const checks = [
+  { name: 'cargo fmt', needs: ['cargo', 'fmt'], check: () => cargo(['fmt', '--all', '--check']) },
+  { name: 'clippy', needs: ['cargo', 'clippy'], check: () => cargo([...CLIPPY, ...DENY_WARNINGS]) },
+  {
+    name: 'clippy (portable)',
+    needs: ['cargo', 'clippy'],
+    check: () => cargo([...CLIPPY, ...portable.args, ...DENY_WARNINGS], portable.env),
+  },
+  {
+    name: 'rustdoc without warnings',
+    check: () => cargo(['doc', '-p', 'fdpass-core', '--no-deps'], { RUSTDOCFLAGS: '-D warnings' }),
+  },
+  { name: 'biome', check: () => runPackage('biome', ['ci', '.'], { quiet: true }) },
+  { name: 'tsc', check: () => runPackage('tsc', ['-p', '.', '--noEmit'], { quiet: true }) },
+  { name: 'generated files are committed', needs: ['git'], check: committed },
+  {
+    name: 'API reports',
+    check: () => run(process.execPath, ['scripts/api.mjs', '--check'], { quiet: true }),
+  },
+];
+
+/** Runs one check; its output is shown when it fails. */
+export async function count({ needs, check }) {
+  if (needs !== undefined && !isThere(needs)) return skip(`${needs.join(' ')} is not installed`);
+  const { code, output } = await check();
+  if (code !== 0) console.log(output);
+  return code === 0 ? pass : fail;
+}
+
+function cargo(args, env) {
+  return run('cargo', args, { env, quiet: true });
+}
+
+function isThere([program, ...subcommand]) {
+  return spawnSync(program, [...subcommand, '--version']).status === 0;
+}
+
+/** The build has just written them: what differs from the index was stale. */
+async function committed() {
+  const listed = await run('git', ['ls-files', '--error-unmatch', ...GENERATED], { quiet: true });
+  return listed.code === 0
+    ? run('git', ['diff', '--exit-code', '--', ...GENERATED], { quiet: true })
+    : listed;
+}
