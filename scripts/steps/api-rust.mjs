@@ -73,7 +73,7 @@ export function publicItems(source, types = publicTypes(source)) {
         items.push(...wholeBody(lines.slice(i, last + 1)));
         i = last;
       } else {
-        const [signature, last] = joined(lines, i, FIELD.test(text) ? /,$/ : /[{;}]$/);
+        const [signature, last] = joined(lines, i, endOfItem(text));
         items.push(indent + signature.replace(/,? ?\{\}?$|[;,]$/, ''));
         i = last;
       }
@@ -84,6 +84,11 @@ export function publicItems(source, types = publicTypes(source)) {
     }
   }
   return items;
+}
+
+function endOfItem(text) {
+  if (FIELD.test(text)) return /,$/;
+  return /^pub (const|static) \w+:/.test(text) ? /;$/ : /[{;}]$/;
 }
 
 /** The lines from `first` up to one that ends as `end` says (outside of brackets), as one line. */
