@@ -6,6 +6,7 @@ pub mod ancillary;
 pub mod credentials;
 pub mod descriptor;
 pub mod error;
+pub mod frame;
 pub mod inspect;
 pub mod limits;
 pub mod message;
