@@ -31,6 +31,7 @@ export const checks = [
     name: 'API reports',
     check: () => run(process.execPath, ['scripts/api.mjs', '--check'], { quiet: true }),
   },
+  { name: 'npm packages', check: () => run(process.execPath, ['scripts/check-npm.mjs'], { quiet: true }) },
 ];
 
 /** Runs one check; its output is shown when it fails. */
