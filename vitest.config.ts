@@ -17,7 +17,7 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.{ts,mjs}'],
-          exclude: alone,
+          exclude: [...alone, 'test/fixtures/**'],
           setupFiles: ['test/setup.ts'],
           sequence: { groupOrder: 0 },
         },

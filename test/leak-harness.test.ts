@@ -2,7 +2,9 @@
 import { closeSync, openSync, renameSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { startProgram } from './helpers/children.js';
 import { atEndOfTest } from './helpers/cleanup.js';
 import { assertSameDescriptors, openDescriptors } from './helpers/leaks.js';
 import { temporaryFolder } from './helpers/sockets.js';
@@ -54,6 +56,37 @@ describe('the leak harness', () => {
     await assertSameDescriptors(before);
   });
 });
+
+it('fails each test of a suite that breaks the rules, and no other', async () => {
+  const suite = fileURLToPath(new URL('fixtures/leaky-suite/vitest.config.ts', import.meta.url));
+  const vitest = fileURLToPath(new URL('../node_modules/.bin/vitest', import.meta.url));
+  const child = startProgram(vitest, ['run', '--config', suite, '--reporter=json'], { env: { VITEST: '' } });
+  const { code, stdout } = await child.exited;
+  expect(code).toBe(1);
+  const [file] = (JSON.parse(stdout) as Outcome).testResults;
+  expect(
+    file?.assertionResults.map(({ title, status, failureMessages }) => [
+      title,
+      status,
+      failureMessages.length,
+    ]),
+  ).toEqual([
+    ['leaks a descriptor', 'failed', 1],
+    ['closes a descriptor that is not its own', 'failed', 1],
+    ['leaves everything as it was', 'passed', 0],
+  ]);
+});
+
+/** What this test reads of vitest's JSON report. */
+interface Outcome {
+  readonly testResults: readonly {
+    readonly assertionResults: readonly {
+      readonly title: string;
+      readonly status: string;
+      readonly failureMessages: readonly string[];
+    }[];
+  }[];
+}
 
 function listening(): Promise<Server> {
   return new Promise((resolve) => {
