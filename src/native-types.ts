@@ -19,6 +19,11 @@ export interface RawBinding {
   /** Removes a number from the ledger: someone else owns it from now on (Node, the user). */
   letGo(fd: number): void;
 
+  /** `read(2)` at the descriptor's position. @returns how many bytes came, 0 at the end */
+  readFd(fd: number, into: Uint8Array): number;
+  /** `write(2)` at the descriptor's position. @returns how many bytes were taken */
+  writeFd(fd: number, from: Uint8Array): number;
+
   /**
    * One `sendmsg`. `kind` is what `socketKind()` returned for `socket`, or 0 to have it checked.
    * `timeout`: -1 as the descriptor is set, 0 never waits, else milliseconds.
@@ -159,7 +164,9 @@ export const ChannelConfig = {
   closeTimeout: 11,
   /** Bit n set: a descriptor of `FD_KINDS[n]` is accepted. -1: all are. */
   acceptKinds: 12,
-  length: 13,
+  /** 1: the number never left this library (`connectUnix`, `acceptUnix`, `socketPair`), so it is polled itself and not a copy. */
+  ours: 13,
+  length: 14,
 } as const;
 
 /** The kinds of descriptors in the order of their bits. */

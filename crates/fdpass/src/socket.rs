@@ -182,6 +182,17 @@ pub fn local_address(socket: BorrowedFd<'_>) -> Result<Address> {
     }
 }
 
+/// The address of the other end of a Unix socket. `getpeername(2)`.
+///
+/// # Errors
+/// ENOTCONN: not connected. [`Error::NotUnixSocket`]: another family.
+pub fn peer_address(socket: BorrowedFd<'_>) -> Result<Address> {
+    match sys::peer_address(socket).map_err(|source| Error::system(Syscall::Getpeername, source))? {
+        RawAddress::Unix(address) => Ok(Address::from_unix_addr(&address)),
+        _ => Err(Error::NotUnixSocket),
+    }
+}
+
 /// From now on every message arrives with the credentials of its sender, and bytes of different senders are not
 /// merged. `SO_PASSCRED`.
 ///
