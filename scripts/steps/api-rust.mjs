@@ -36,54 +36,77 @@ export function publicTypes(source) {
 
 /** One entry per public item, with the attributes a caller sees; methods stand indented below their `impl`. */
 export function publicItems(source, types = publicTypes(source)) {
-  const lines = source.split('\n');
-  const items = [];
-  let attributes = [];
-  /** The `impl` block we are in, printed before its first public item (a trait's implementation: always). */
-  let block;
-  for (let i = 0; i < lines.length; i++) {
-    const text = lines[i].trim();
-    if (text === '#[cfg(test)]') {
-      i = endOfBlock(lines, i + 1);
-      attributes = [];
-    } else if (text.startsWith('#[')) {
-      const [attribute, last] = joined(lines, i, /\]$/);
-      if (KEPT_ATTRIBUTE.test(text)) attributes.push(attribute);
-      i = last;
-    } else if (text.startsWith('//') || text === '') {
-      // Comments are documentation, not surface.
-    } else if (IMPL.test(text)) {
-      const [header, last] = joined(lines, i, /[{}]$/);
-      block = { header: header.replace(/ ?\{\}?$/, ''), printed: false };
-      const target = block.header.match(/ for (?:&(?:mut )?)?(?:\w+::)*(\w+)/)?.[1];
-      if (types.has(target)) items.push(...attributes, block.header);
-      if (target !== undefined || header.endsWith('}')) {
-        i = endOfBlock(lines, i);
-        block = undefined;
-      } else i = last;
-      attributes = [];
-    } else if (ITEM.test(text) || FIELD.test(text)) {
-      const inBlock = lines[i].startsWith(' ') && block !== undefined;
-      if (inBlock && !block.printed) items.push(block.header);
-      if (inBlock) block.printed = true;
-      const indent = lines[i].startsWith(' ') ? '    ' : '';
-      items.push(...attributes.map((line) => indent + line));
-      if (WHOLE.test(text)) {
-        const last = endOfBlock(lines, i);
-        items.push(...wholeBody(lines.slice(i, last + 1)));
-        i = last;
-      } else {
-        const [signature, last] = joined(lines, i, endOfItem(text));
-        items.push(indent + signature.replace(/,? ?\{\}?$|[;,]$/, ''));
-        i = last;
-      }
-      attributes = [];
+  const reader = new Reader(source.split('\n'), types);
+  while (reader.next < reader.lines.length) reader.step();
+  return reader.items;
+}
+
+class Reader {
+  items = [];
+  next = 0;
+  #types;
+  /** Those that stand above the item to come. */
+  #attributes = [];
+  /** The inherent `impl` we are in; its header is printed before its first public item. */
+  #block;
+
+  constructor(lines, types) {
+    this.lines = lines;
+    this.#types = types;
+  }
+
+  step() {
+    const first = this.next++;
+    const text = this.lines[first].trim();
+    if (text === '' || text.startsWith('//')) return;
+    if (text.startsWith('#[') && text !== '#[cfg(test)]') return this.#attribute(first);
+    if (text === '#[cfg(test)]') this.#goTo(endOfBlock(this.lines, first + 1));
+    else if (IMPL.test(text)) this.#implementation(first);
+    else if (ITEM.test(text) || FIELD.test(text)) this.#item(first);
+    else if (this.lines[first] === '}') this.#block = undefined;
+    this.#attributes = [];
+  }
+
+  #attribute(first) {
+    const text = this.#join(first, /\]$/);
+    if (KEPT_ATTRIBUTE.test(text)) this.#attributes.push(text);
+  }
+
+  #implementation(first) {
+    const header = this.#join(first, /[{}]$/).replace(/ ?\{\}?$/, '');
+    const target = header.match(/ for (?:&(?:mut )?)?(?:\w+::)*(\w+)/)?.[1];
+    this.#block = target === undefined ? { header, printed: false } : undefined;
+    if (target === undefined) return;
+    if (this.#types.has(target)) this.items.push(...this.#attributes, header);
+    this.#goTo(endOfBlock(this.lines, first));
+  }
+
+  #item(first) {
+    const inside = this.lines[first].startsWith(' ');
+    const text = this.lines[first].trim();
+    if (inside && this.#block?.printed === false) {
+      this.items.push(this.#block.header);
+      this.#block.printed = true;
+    }
+    const indent = inside ? '    ' : '';
+    this.items.push(...this.#attributes.map((line) => indent + line));
+    if (WHOLE.test(text)) {
+      this.#goTo(endOfBlock(this.lines, first));
+      this.items.push(...wholeBody(this.lines.slice(first, this.next)));
     } else {
-      if (lines[i] === '}') block = undefined;
-      attributes = [];
+      this.items.push(indent + this.#join(first, endOfItem(text)).replace(/,? ?\{\}?$|[;,]$/, ''));
     }
   }
-  return items;
+
+  #goTo(last) {
+    this.next = last + 1;
+  }
+
+  #join(first, end) {
+    const [text, last] = joined(this.lines, first, end);
+    this.#goTo(last);
+    return text;
+  }
 }
 
 function endOfItem(text) {
