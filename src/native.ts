@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import type * as Generated from './binding.js';
+import { readVariable } from './environment.js';
 import type { RawBinding } from './native-types.js';
 import { candidatePlatforms, PACKAGE_PREFIX } from './platform.js';
 
@@ -16,7 +17,7 @@ export const native: typeof Generated & RawBinding = load();
 // `createRequire` and not `await import()`: a top-level await would make `require('fdpass')` impossible.
 function load(): typeof Generated & RawBinding {
   const require = createRequire(import.meta.url);
-  const path = overridingPath();
+  const path = readVariable(OVERRIDE);
   if (path) return requireOverride(require, path);
 
   const platforms = candidatePlatforms(process.platform, process.arch);
@@ -32,16 +33,6 @@ function load(): typeof Generated & RawBinding {
     }
   }
   throw missing(packages, causes);
-}
-
-/** Deno is asked before the variable is read: without the permission it would throw, or stop and ask the user. */
-function overridingPath(): string | undefined {
-  const { Deno } = globalThis as {
-    Deno?: { permissions: { querySync(what: { name: 'env'; variable: string }): { state: string } } };
-  };
-  if (Deno && Deno.permissions.querySync({ name: 'env', variable: OVERRIDE }).state !== 'granted')
-    return undefined;
-  return process.env[OVERRIDE];
 }
 
 function requireOverride(require: NodeJS.Require, path: string): typeof Generated & RawBinding {

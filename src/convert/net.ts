@@ -1,0 +1,70 @@
+import { createServer, type Server, Socket } from 'node:net';
+import { calling, refusal } from '../errors.js';
+import type { FdInfo } from '../inspect.js';
+import { wrongKind } from './kind.js';
+
+/** How a descriptor becomes a `net.Socket`. */
+export interface SocketOptions {
+  /** Keeps the writable side open when the peer has ended its own; as in `node:net`. Default false. */
+  readonly allowHalfOpen?: boolean;
+  /** Reads nothing until `resume()` or `read()`, so that the connection can be passed on whole. Default false. */
+  readonly pauseOnCreate?: boolean;
+}
+
+/** How a descriptor becomes a `net.Server`. */
+export interface ServerOptions<S extends Server = Server> {
+  /** The server that gets the descriptor, not listening yet; a `node:http` server, for one. Default: a new one. */
+  readonly server?: S;
+  /** How many connections the kernel keeps waiting. Default 511, as in Node. */
+  readonly backlog?: number;
+}
+
+/** Opens a `net.Socket` on `fd`, which is its own from then on; nothing is moved when this throws. */
+export function toSocket(fd: number, info: FdInfo, options: SocketOptions): Socket {
+  if (!isStream(info)) throw wrongKind('toSocket', 'a connected TCP or Unix stream socket, or a pipe', info);
+  return openSocket(fd, info, options);
+}
+
+/** The same without the check of the kind. */
+export function openSocket(fd: number, info: FdInfo, options: SocketOptions): Socket {
+  const { allowHalfOpen = false, pauseOnCreate = false } = options;
+  const directions = { readable: info.access !== 'write', writable: info.access !== 'read' };
+  // `pauseOnCreate` is how Node's own server makes paused connections; its types do not have it.
+  const all = { fd, allowHalfOpen, pauseOnCreate, ...directions };
+  return calling(() => new Socket(all));
+}
+
+/** Opens a `net.Server` on `fd`, which is its own from then on; nothing is moved when this throws. */
+export function toServer<S extends Server>(fd: number, info: FdInfo, options: ServerOptions<S>): S {
+  const listening = (info.kind === 'tcp' || info.kind === 'unix') && info.listening;
+  if (!listening) throw wrongKind('toServer', 'a listening TCP or Unix socket', info);
+  const server = options.server ?? (createServer() as S);
+  if (server.listening) {
+    const message = 'Cannot convert with toServer(): options.server listens already. Give one that does not';
+    throw refusal('ERR_FDPASS_BUSY', message);
+  }
+  return startServer(server, fd, options.backlog);
+}
+
+/** Whether it is a connected byte stream that libuv takes over. */
+export function isStream(info: FdInfo): boolean {
+  if (info.kind === 'pipe') return true;
+  if (info.kind === 'tcp') return !info.listening;
+  return info.kind === 'unix' && info.socketType === 'stream' && !info.listening;
+}
+
+function startServer<S extends Server>(server: S, fd: number, backlog: number | undefined): S {
+  let failure: unknown;
+  const failed = (error: Error): void => {
+    failure = error;
+  };
+  server.once('error', failed);
+  // Exclusive: in a cluster worker the number would be looked up in the primary process, where it is another file.
+  server.listen({ fd, exclusive: true, ...(backlog !== undefined && { backlog }) });
+  if (server.listening) {
+    server.off('error', failed);
+    return server;
+  }
+  const message = `Cannot convert with toServer(): the runtime refused to listen on the descriptor. It stays with its Fd`;
+  throw refusal('ERR_FDPASS_KIND', message, { cause: failure });
+}

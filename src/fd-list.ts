@@ -1,0 +1,321 @@
+import { constructionStack } from './debug.js';
+import { refusal, shown } from './errors.js';
+import { closeBecause, Fate, type Fd, ownNumber, peekNumber } from './fd.js';
+import { native } from './native.js';
+import { type Guard, SafetyNet, warnForgotten } from './safety-net.js';
+
+/** How many numbers are allocated together for lists that keep theirs. */
+const STORAGE = 2048;
+
+let storage: Int32Array = new Int32Array(STORAGE);
+let used = 0;
+
+/** Stands for the numbers of a list that was garbage-collected; what was taken or closed is -1 there. */
+class ListGuard implements Guard {
+  readonly #numbers: Int32Array;
+  readonly #from: number;
+  readonly #to: number;
+  readonly #stack: string | undefined;
+
+  constructor(numbers: Int32Array, from: number, to: number, stack: string | undefined) {
+    this.#numbers = numbers;
+    this.#from = from;
+    this.#to = to;
+    this.#stack = stack;
+  }
+
+  forgotten(): void {
+    const open = this.#numbers.subarray(this.#from, this.#to).filter((number) => number >= 0).length;
+    if (open === 0) return;
+    native.closeMany(this.#numbers, this.#from, this.#to);
+    const rest = 'They are closed now: call close() on the list or its message, or declare it with `using`';
+    warnForgotten(`A message with ${open} descriptors nobody took`, rest, this.#stack);
+  }
+}
+
+// What the other modules of the package may do with a list; set where private fields are visible.
+let make: (numbers: Int32Array, from: number, count: number) => FdList;
+let end: (list: FdList, state: Exclude<ListState, 'open'>) => void;
+let keep: (list: FdList) => void;
+let collect: (list: FdList, into: Int32Array, at: number) => number;
+let guardOf: (list: FdList) => Guard | undefined;
+
+type ListState = 'open' | 'closed' | 'released' | 'moved';
+
+/**
+ * The descriptors of one message, in the order they were sent. The list owns what was not taken out of it.
+ *
+ * **Iterating takes**: `const [file] = message.fds` makes the first one yours and leaves the others in the list.
+ *
+ * @example
+ * ```ts
+ * import { receiveMessage, sendMessage, socketPair } from 'fdpass';
+ *
+ * const [left, right] = socketPair();
+ * sendMessage(left, 'three', [0, 1, 2]);
+ * const message = receiveMessage(right);
+ * if (message !== undefined) {
+ *   const [first] = message.fds; // yours to close
+ *   console.log(message.fds.length, message.fds.at(1).describe().kind);
+ *   first?.close();
+ *   message.fds.close(); // the other two
+ * }
+ * left.close();
+ * right.close();
+ * ```
+ */
+export class FdList implements Iterable<Fd>, Disposable {
+  /** How many descriptors the message came with, those that were taken included. */
+  readonly length: number;
+  #numbers: Int32Array;
+  #from: number;
+  /** `Fd`s made by {@link FdList.at}, which own their numbers but are still the list's. */
+  #looks: (Fd | undefined)[] | undefined;
+  #state: ListState = 'open';
+  #stack: string | undefined;
+
+  private constructor(numbers: Int32Array, from: number, count: number) {
+    this.#numbers = numbers;
+    this.#from = from;
+    this.length = count;
+    this.#stack = constructionStack();
+  }
+
+  static {
+    make = (numbers, from, count) => new FdList(numbers, from, count);
+    end = (list, state) => list.#end(state);
+    keep = (list) => list.#keep();
+    collect = (list, into, at) => list.#collect(into, at);
+    guardOf = (list) => list.#guard();
+  }
+
+  /**
+   * A look at the descriptor with this index, which is still the list's: it is closed with the list.
+   *
+   * @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — there is no such index
+   * @throws {FdpassError} `ERR_FDPASS_FD_TAKEN` — it was taken before
+   * @throws {FdpassError} `ERR_FDPASS_FD_CLOSED` — the list was closed
+   * @throws {FdpassError} `ERR_FDPASS_MESSAGE_RELEASED` — the message was released
+   */
+  at(index: number): Fd {
+    this.#check('look at', index);
+    const look = this.#looks?.[index];
+    if (look !== undefined) return look;
+    const fd = this.#pull('look at', index);
+    this.#looks ??= [];
+    this.#looks[index] = fd;
+    return fd;
+  }
+
+  /**
+   * Takes the descriptor with this index out of the list: yours to close.
+   *
+   * @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — there is no such index
+   * @throws {FdpassError} `ERR_FDPASS_FD_TAKEN` — it was taken before
+   * @throws {FdpassError} `ERR_FDPASS_FD_CLOSED` — the list was closed
+   * @throws {FdpassError} `ERR_FDPASS_MESSAGE_RELEASED` — the message was released
+   */
+  take(index: number): Fd {
+    this.#check('take', index);
+    return this.#takeLook(index) ?? this.#pull('take', index);
+  }
+
+  /**
+   * Takes everything that was not taken before: yours to close, in order.
+   *
+   * @throws {FdpassError} `ERR_FDPASS_FD_CLOSED` — the list was closed
+   * @throws {FdpassError} `ERR_FDPASS_MESSAGE_RELEASED` — the message was released
+   */
+  takeAll(): Fd[] {
+    return [...this];
+  }
+
+  /**
+   * Takes one after the other; what the loop does not reach stays in the list.
+   *
+   * @throws {FdpassError} `ERR_FDPASS_FD_CLOSED` — the list was closed
+   * @throws {FdpassError} `ERR_FDPASS_MESSAGE_RELEASED` — the message was released
+   */
+  [Symbol.iterator](): IterableIterator<Fd> {
+    this.#checkOpen('take descriptors');
+    let index = 0;
+    const next = (): IteratorResult<Fd, undefined> => {
+      this.#checkOpen('take descriptors');
+      while (index < this.length) {
+        const fd = this.#takeIfThere(index++);
+        if (fd !== undefined) return { done: false, value: fd };
+      }
+      return { done: true, value: undefined };
+    };
+    const iterator: IterableIterator<Fd> = { next, [Symbol.iterator]: () => iterator };
+    return iterator;
+  }
+
+  /** Closes what was not taken, consecutive numbers with one call. Idempotent; never throws. */
+  close(): void {
+    this.#end('closed');
+  }
+
+  /** Closes what was not taken at the end of a `using` block; the same as {@link FdList.close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #check(operation: string, index: number): void {
+    this.#checkOpen(`${operation} a descriptor`);
+    if (Number.isInteger(index) && index >= 0 && index < this.length) return;
+    const message = `Cannot ${operation} descriptor ${shown(index)}: the message came with ${this.length}. Give an index from 0 below that`;
+    throw refusal('ERR_FDPASS_INVALID_ARGUMENT', message);
+  }
+
+  #checkOpen(operation: string): void {
+    if (this.#state === 'open' || this.length === 0) return;
+    const made = this.#stack === undefined ? '' : `. It was made\n${this.#stack}`;
+    if (this.#state === 'released') {
+      const message = `Cannot ${operation}: the message was released when the next one was asked for. Take descriptors before, or keep() the message${made}`;
+      throw refusal('ERR_FDPASS_MESSAGE_RELEASED', message);
+    }
+    const message = `Cannot ${operation}: the list was ${this.#state}. Take what you need before${made}`;
+    throw refusal('ERR_FDPASS_FD_CLOSED', message);
+  }
+
+  #takeIfThere(index: number): Fd | undefined {
+    const look = this.#takeLook(index);
+    if (look !== undefined) return look;
+    const number = this.#numbers[this.#from + index] ?? -1;
+    return number < 0 ? undefined : this.#pull('take', index);
+  }
+
+  #takeLook(index: number): Fd | undefined {
+    const look = this.#looks?.[index];
+    if (look !== undefined && this.#looks !== undefined) this.#looks[index] = undefined;
+    return look;
+  }
+
+  /** Moves a number out of the storage into an `Fd`: at every moment exactly one of them has it. */
+  #pull(operation: string, index: number): Fd {
+    const place = this.#from + index;
+    const number = this.#numbers[place] ?? -1;
+    if (number < 0) {
+      const message = `Cannot ${operation} descriptor ${index}: it was taken before. Keep the Fd that was returned then`;
+      throw refusal('ERR_FDPASS_FD_TAKEN', message);
+    }
+    this.#numbers[place] = -1;
+    return ownNumber(number);
+  }
+
+  #end(state: Exclude<ListState, 'open'>): void {
+    if (this.#state !== 'open') return;
+    this.#state = state;
+    native.closeMany(this.#numbers, this.#from, this.#from + this.length);
+    this.#looks?.forEach((look) => {
+      if (look !== undefined) closeBecause(look, state === 'moved' ? Fate.moved : Fate.message);
+    });
+    this.#looks = undefined;
+  }
+
+  /** Copies the numbers to where they may stay, so that the batch they came in can be used again. */
+  #keep(): void {
+    if (this.#state !== 'open') return;
+    const from = reserve(this.length);
+    for (let index = 0; index < this.length; index++) {
+      storage[from + index] = this.#numbers[this.#from + index] ?? -1;
+      this.#numbers[this.#from + index] = -1;
+    }
+    this.#numbers = storage;
+    this.#from = from;
+    safetyNet.add(this);
+  }
+
+  #collect(into: Int32Array, at: number): number {
+    this.#checkOpen('send the descriptors of a message');
+    let next = at;
+    for (let index = 0; index < this.length; index++) {
+      const look = this.#looks?.[index];
+      const number = look === undefined ? (this.#numbers[this.#from + index] ?? -1) : peekNumber(look);
+      if (number >= 0) into[next++] = number;
+    }
+    return next;
+  }
+
+  #guard(): Guard | undefined {
+    if (this.#state !== 'open') return undefined;
+    return new ListGuard(this.#numbers, this.#from, this.#from + this.length, this.#stack);
+  }
+}
+
+const safetyNet = new SafetyNet<FdList>((list) => guardOf(list));
+
+/** Every message without descriptors has this one: there is nothing in it to own or to close. */
+const none = make(storage, 0, 0);
+
+/**
+ * A view into an array that is used again: the list must be released or kept before that. The numbers are in the ledger,
+ * and nobody else's.
+ *
+ * @internal
+ */
+export function listOver(numbers: Int32Array, from: number, count: number): FdList {
+  return count === 0 ? none : make(numbers, from, count);
+}
+
+/**
+ * A list of its own with the first `count` of `numbers`, which are copied.
+ *
+ * @internal
+ */
+export function ownList(numbers: Int32Array, count: number): FdList {
+  if (count === 0) return none;
+  const from = reserve(count);
+  for (let index = 0; index < count; index++) storage[from + index] = numbers[index] ?? -1;
+  const list = make(storage, from, count);
+  safetyNet.add(list);
+  return list;
+}
+
+/**
+ * Makes a view independent of the array it looks into (`keep()` of a message).
+ *
+ * @internal
+ */
+export function keepList(list: FdList): void {
+  keep(list);
+}
+
+/**
+ * Closes what was not taken because the life of the message is over; touching the list afterwards says so.
+ *
+ * @internal
+ */
+export function releaseList(list: FdList): void {
+  end(list, 'released');
+}
+
+/**
+ * Closes this process's copies after the descriptors were moved by a send.
+ *
+ * @internal
+ */
+export function closeMovedList(list: FdList): void {
+  end(list, 'moved');
+}
+
+/**
+ * Writes the numbers that are still in the list into `into` from `at` on; there is room. Returns where they end.
+ *
+ * @internal
+ */
+export function collectList(list: FdList, into: Int32Array, at: number): number {
+  return collect(list, into, at);
+}
+
+/** Where `count` numbers may stay for as long as their list lives. */
+function reserve(count: number): number {
+  if (used + count > storage.length) {
+    storage = new Int32Array(Math.max(STORAGE, count));
+    used = 0;
+  }
+  const from = used;
+  used += count;
+  return from;
+}
