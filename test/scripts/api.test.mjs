@@ -89,7 +89,7 @@ it('reports every public item of a Rust source, and nothing else', () => {
   ]);
 });
 
-it('reports the declarations behind every export of an entry, through re-exports', () => {
+it('reports the declarations behind every export of an entry, and what they refer to', () => {
   const folder = temporaryFolder();
   writeFileSync(
     join(folder, 'index.d.ts'),
@@ -104,8 +104,9 @@ export declare class Fd {
     close(): void;
 }
 interface Info {
-    kind: 'file';
+    kind: Kind;
 }
+type Kind = 'file';
 export type { Info };
 export declare function hidden(): void;
 `,
@@ -113,7 +114,8 @@ export declare function hidden(): void;
   writeFileSync(join(folder, 'more.d.ts'), 'export declare function pair(type?: string): [Fd, Fd];\n');
   expect(surface(join(folder, 'index.d.ts'))).toEqual([
     'class Fd {\n    #private;\n    close(): void;\n}',
-    "interface Info {\n    kind: 'file';\n}\n// exported as FdInfo",
+    'interface Info {\n    kind: Kind;\n}\n// exported as FdInfo',
     'function pair(type?: string): [Fd, Fd];',
+    "// not exported\ntype Kind = 'file';",
   ]);
 });
