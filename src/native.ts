@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import type * as Generated from './binding.js';
 import { readVariable } from './environment.js';
+import { FdpassError } from './errors.js';
 import type { RawBinding } from './native-types.js';
 import { candidatePlatforms, PACKAGE_PREFIX } from './platform.js';
 
@@ -39,16 +40,16 @@ function requireOverride(require: NodeJS.Require, path: string): typeof Generate
   try {
     return require(path);
   } catch (cause) {
-    throw coded(
+    throw new FdpassError(
       'ERR_FDPASS_NATIVE_MISSING',
       `Cannot load the native part of fdpass from ${path}, which ${OVERRIDE} names (${firstLine(cause)}). Correct or unset the variable`,
-      cause,
+      { cause },
     );
   }
 }
 
-function unsupportedPlatform(): Error {
-  return coded(
+function unsupportedPlatform(): FdpassError {
+  return new FdpassError(
     'ERR_FDPASS_UNSUPPORTED_PLATFORM',
     process.platform === 'win32'
       ? 'Cannot use fdpass on Windows: it has no way to pass descriptors over Unix sockets. Import fdpass on Linux and macOS only'
@@ -56,23 +57,19 @@ function unsupportedPlatform(): Error {
   );
 }
 
-function missing(packages: string[], causes: unknown[]): Error {
+function missing(packages: string[], causes: unknown[]): FdpassError {
   const broken = causes.filter((cause) => (cause as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND');
   const why =
     broken.length > 0
       ? `What is installed does not load on this machine (${broken.map(firstLine).join('; ')}).`
       : 'It is an optional dependency, left out by --omit=optional, by a lock file written on another platform, or when node_modules was copied from another machine.';
-  return coded(
+  return new FdpassError(
     'ERR_FDPASS_NATIVE_MISSING',
     `Cannot load the native part of fdpass: the package ${packages.join(' or ')} is missing or unusable. ${why} Install anew on this machine: \`${REINSTALL}\``,
-    new AggregateError(causes, 'Every place where the binary may be was tried'),
+    { cause: new AggregateError(causes, 'Every place where the binary may be was tried') },
   );
 }
 
 function firstLine(cause: unknown): string {
   return String((cause as Error).message).split('\n', 1)[0] ?? '';
-}
-
-function coded(code: string, message: string, cause?: unknown): Error {
-  return Object.assign(new Error(message, { cause }), { code });
 }
