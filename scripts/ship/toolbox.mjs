@@ -1,5 +1,5 @@
 // Tools that a fresh checkout does not have: each is fetched once, at a fixed version, into the cache directory.
-import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cache } from './project.mjs';
 import { has, run } from './run.mjs';
@@ -9,59 +9,53 @@ const ZIGBUILD = '0.24.1';
 
 /** Puts a Python package into its own virtual environment and returns the environment's `bin`. */
 export function pythonTool(name, version) {
-  const home = join(cache, `${name}-${version}`);
-  const bin = join(home, 'bin');
-  if (!existsSync(join(home, 'ready'))) {
-    mkdirSync(cache, { recursive: true });
-    run('python3', ['-m', 'venv', home]);
-    run(join(bin, 'python'), [
-      '-m',
-      'pip',
-      'install',
-      '--quiet',
-      '--disable-pip-version-check',
-      `${name}==${version}`,
-    ]);
-    mkdirSync(join(home, 'ready'));
-  }
-  return bin;
+  const home = fetchOnce(`${name}-${version}`, (directory) => {
+    run('python3', ['-m', 'venv', directory]);
+    const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'];
+    run(join(directory, 'bin', 'python'), [...pip, `${name}==${version}`]);
+  });
+  return join(home, 'bin');
 }
 
-/** Puts npm packages (`name@version`) into a directory of their own and returns it. */
-export function npmTool(...specs) {
-  const home = join(cache, specs.join('+').replaceAll('/', '-'));
-  if (!existsSync(join(home, 'ready'))) {
+/** Puts an npm package (`name@version`) and what it needs into a directory of its own and returns that. */
+export function npmTool(spec, overrides = {}) {
+  return fetchOnce(spec, (home) => {
+    writeFileSync(join(home, 'package.json'), JSON.stringify({ private: true, overrides }));
+    run('npm', ['install', '--no-package-lock', '--ignore-scripts', '--loglevel=error', spec], { cwd: home });
+  });
+}
+
+/** Unpacks one npm package, whatever platform it is for, and returns the directory. */
+export function npmArchive(spec) {
+  return fetchOnce(spec, (home) => {
+    const said = run('npm', ['pack', '--json', '--loglevel=error', spec], { cwd: home });
+    const [{ filename }] = Object.values(JSON.parse(said));
+    run('tar', ['-xzf', filename, '--strip-components=1'], { cwd: home });
+    rmSync(join(home, filename));
+  });
+}
+
+/** Runs `fill` on a new directory of the cache unless it did before; half-filled ones are begun again. */
+export function fetchOnce(name, fill) {
+  const home = join(cache, name.replaceAll('/', '-'));
+  const ready = join(home, '.ready');
+  if (!existsSync(ready)) {
+    rmSync(home, { recursive: true, force: true });
     mkdirSync(home, { recursive: true });
-    run(
-      'npm',
-      [
-        'install',
-        '--prefix',
-        home,
-        '--no-save',
-        '--no-package-lock',
-        '--ignore-scripts',
-        '--loglevel=error',
-        ...specs,
-      ],
-      { cwd: home },
-    );
-    mkdirSync(join(home, 'ready'));
+    fill(home);
+    writeFileSync(ready, '');
   }
   return home;
 }
 
 /** zig, as a linker that carries the libraries of all targets, and the cargo subcommand that uses it. */
 export function zigTools() {
-  const python = join(pythonTool('ziglang', ZIG), 'python');
-  const home = join(cache, `zigbuild-${ZIGBUILD}`);
-  const zigbuild = join(home, 'bin', 'cargo-zigbuild');
-  if (!existsSync(zigbuild)) {
-    run('cargo', ['install', 'cargo-zigbuild', '--version', ZIGBUILD, '--locked', '--root', home], {
-      cwd: cache,
+  const home = fetchOnce(`cargo-zigbuild-${ZIGBUILD}`, (directory) => {
+    run('cargo', ['install', 'cargo-zigbuild', '--version', ZIGBUILD, '--locked', '--root', directory], {
+      cwd: directory,
     });
-  }
-  return { python, bin: join(home, 'bin') };
+  });
+  return { python: join(pythonTool('ziglang', ZIG), 'python'), bin: join(home, 'bin') };
 }
 
 /** rustc strips Mach-O files with a program that Debian has under another name. */
