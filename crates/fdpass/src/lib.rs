@@ -9,6 +9,7 @@ pub mod error;
 pub mod frame;
 pub mod inspect;
 pub mod limits;
+pub mod link;
 pub mod message;
 pub mod socket;
 mod sys;

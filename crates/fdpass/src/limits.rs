@@ -1,5 +1,7 @@
 //! Every limit and default of the library, each with its source, in one place.
 
+use std::time::Duration;
+
 /// The largest number of descriptors one `sendmsg` carries.
 ///
 /// Linux: `SCM_MAX_FD` in `include/net/scm.h`; 254 is `EINVAL`. XNU would take 254 (its control data must fit a
@@ -27,3 +29,81 @@ pub const DEFAULT_BACKLOG: u32 = 511;
 
 /// The largest number of bytes one synchronous receive takes unless it is told another number.
 pub const DEFAULT_RECEIVE_BYTES: usize = 64 * 1024;
+
+// Channels (`frame`, `link`). What a peer is told, or what bounds what it can cost.
+
+/// The largest message a link accepts unless it is told another number.
+pub const LINK_MAX_MESSAGE_BYTES: u32 = 64 << 20;
+
+/// The most descriptors of one message a link accepts unless it is told another number: 64 full sends. A process that
+/// takes more at once raises its `RLIMIT_NOFILE` anyway.
+pub const LINK_MAX_MESSAGE_FDS: u32 = 16_384;
+
+/// What goes out while the peer's limits are not known yet: one frame (`docs/protocol.md`).
+pub const LINK_UNTOLD_MESSAGE_BYTES: u32 = crate::frame::MAX_FRAME_BYTES;
+
+/// As [`LINK_UNTOLD_MESSAGE_BYTES`], for descriptors.
+pub const LINK_UNTOLD_MESSAGE_FDS: u32 = crate::frame::MAX_FRAME_FDS as u32;
+
+/// Queued bytes above which a sender should wait.
+pub const LINK_HIGH_WATER_BYTES: usize = 1 << 20;
+
+/// Queued messages above which a sender should wait.
+pub const LINK_HIGH_WATER_MESSAGES: usize = 1_024;
+
+/// Queued descriptors above which a sender should wait. Each is a number of this process: a soft `RLIMIT_NOFILE` is
+/// often 1,024 (`getrlimit(2)`).
+pub const LINK_HIGH_WATER_FDS: usize = 512;
+
+/// Queued bytes above which a send is refused.
+pub const LINK_QUEUE_BYTES: usize = 256 << 20;
+
+/// Queued messages above which a send is refused.
+pub const LINK_QUEUE_MESSAGES: usize = 65_536;
+
+/// Queued descriptors above which a send is refused.
+pub const LINK_QUEUE_FDS: usize = 16_384;
+
+/// Messages whose acknowledgement may be outstanding.
+pub const LINK_UNACKNOWLEDGED: usize = 65_536;
+
+/// How long half a frame or half a message may be followed by silence. D-Bus gives promised descriptors as long
+/// (`pending_fd_timeout`).
+pub const LINK_STALL_TIMEOUT: Duration = Duration::from_secs(150);
+
+/// How long a message may wait for its acknowledgement.
+pub const LINK_ACK_TIMEOUT: Duration = Duration::from_secs(150);
+
+/// How long a closing link waits for its queue to leave and for the peer's end.
+pub const LINK_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The first pause after the kernel refused descriptors for now (ETOOMANYREFS, EMSGSIZE).
+pub const LINK_PRESSURE_DELAY: Duration = Duration::from_millis(1);
+
+/// The longest such pause; it doubles up to here.
+pub const LINK_PRESSURE_DELAY_MAX: Duration = Duration::from_millis(100);
+
+/// The size of the buffer that reads go into, one for all links of an event loop.
+pub const LINK_READ_BUFFER_BYTES: usize = 64 << 10;
+
+/// Payloads up to this size are handed over straight from the read buffer; longer ones are assembled.
+pub const LINK_WHOLE_PAYLOAD_BYTES: usize = 32 << 10;
+
+/// The first piece of memory taken for a long message; it grows with what arrives, not with what is announced.
+pub const LINK_ASSEMBLY_STEP: usize = 64 << 10;
+
+/// Bytes that one wake-up reads at the most.
+pub const LINK_BUDGET_BYTES: usize = 1 << 20;
+
+/// Messages that one wake-up delivers at the most.
+pub const LINK_BUDGET_MESSAGES: usize = 256;
+
+/// Descriptors that one wake-up delivers at the most: 256 messages of 253 descriptors each would pass any limit of the
+/// process before one could be closed.
+pub const LINK_BUDGET_FDS: usize = 1_024;
+
+/// Messages that did not arrive whole and whose acknowledgement cannot be written yet; at this many, reading stops.
+pub const LINK_OWED_ACK_ENTRIES: usize = 1_024;
+
+/// Messages above our limits that a peer may send after it was told them: what can have been under way.
+pub const LINK_BROKEN_LIMITS: u32 = 1_024;

@@ -137,6 +137,12 @@ impl Decoder {
         }
     }
 
+    /// A frame may begin with the next byte.
+    #[must_use]
+    pub fn is_between_frames(&self) -> bool {
+        self.state == State::Header
+    }
+
     /// Nothing is under way: the stream may end here without cutting a frame or a message.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {

@@ -94,6 +94,13 @@ pub(crate) fn poll_one(fd: BorrowedFd<'_>, writable: bool, timeout: Duration) ->
     }
 }
 
+/// The same descriptors, lent: for calls that take borrowed ones.
+pub(crate) fn borrow_all(fds: &[OwnedFd]) -> &[BorrowedFd<'_>] {
+    // SAFETY: `OwnedFd` and `BorrowedFd` are both `repr(transparent)` over the number (their documentation), and the
+    // result borrows `fds`, so that nothing is closed while it lives.
+    unsafe { std::slice::from_raw_parts(fds.as_ptr().cast(), fds.len()) }
+}
+
 /// Closes a number that the caller owns. Errors are dropped: the number is gone on every path (`close(2)`), and on
 /// Linux and macOS it must not be closed again after EINTR.
 pub(crate) fn close_raw(number: RawFd) {

@@ -23,8 +23,8 @@ mod platform;
 mod socket;
 
 pub(crate) use descriptor::{
-    access_mode, close_all, duplicate, fstat, is_close_on_exec, is_nonblocking, is_tty, poll_one,
-    read, set_close_on_exec, set_nonblocking, write,
+    access_mode, borrow_all, close_all, duplicate, fstat, is_close_on_exec, is_nonblocking, is_tty,
+    poll_one, read, set_close_on_exec, set_nonblocking, write,
 };
 pub(crate) use errno::errno_name;
 pub(crate) use message::{Arrived, receive, send};
