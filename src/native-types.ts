@@ -14,8 +14,8 @@ export interface RawBinding {
   closeFd(fd: number): void;
   /** Closes `fds[from..to]`, consecutive numbers with one call; -1 is skipped. The entries become -1. Never throws. */
   closeMany(fds: Int32Array, from: number, to: number): void;
-  /** Enters a number in the ledger: JavaScript owns it from now on. */
-  hold(fd: number): void;
+  /** Enters a number in the ledger: JavaScript owns it from now on. `false`: it was there already. */
+  hold(fd: number): boolean;
   /** Removes a number from the ledger: someone else owns it from now on (Node, the user). */
   letGo(fd: number): void;
 
@@ -62,8 +62,9 @@ export interface RawBinding {
    * its last integer is the acknowledge word: the first statement of `onBatch` sets it to 1, or the descriptors of the
    * batch are closed by the binding because JavaScript never ran.
    *
-   * `onBatch(handle, count, big)`: `count` complete messages of one channel, in order. `big` holds the bytes of a message
-   * that does not fit the slab (its record has offset -1); at most one in a batch.
+   * `onBatch(handle, count, big, bigFds)`: `count` complete messages of one channel, in order. `big` holds the bytes of a
+   * message that does not fit the slab (its record has offset -1); at most one in a batch. `bigFds` holds the descriptors of
+   * a message that has more than `fds` holds (its record has fdOffset -1); at most one, and it is the last record.
    * `onEvent(handle, event, a, b)`: see {@link ChannelEvent}.
    */
   channelSetup(
@@ -71,7 +72,7 @@ export interface RawBinding {
     slab: Uint8Array,
     meta: Int32Array,
     fds: Int32Array,
-    onBatch: (handle: number, count: number, big: Uint8Array | undefined) => void,
+    onBatch: (handle: number, count: number, big: Uint8Array | undefined, bigFds: Int32Array | undefined) => void,
     onEvent: (handle: number, event: number, a: number, b: unknown) => void,
   ): void;
   /**
@@ -104,6 +105,22 @@ export interface RawBinding {
   channelSocket(handle: number): number;
   /** Fills `into` with queued bytes, messages, descriptors. */
   channelQueued(handle: number, into: Float64Array): void;
+  /** Whether the queue is above its high-water mark. */
+  channelIsAbove(handle: number): boolean;
+  /** Parks a live channel for another thread; the handle is dead. @returns the token */
+  channelPark(handle: number): number;
+  /** Claims a parked channel: paused, referenced. Needs `channelSetup` before, as `channelOpen`. @returns the handle */
+  channelClaim(token: number): number;
+
+  /**
+   * Has `onReady` called while `fd` is readable (level-triggered); a private duplicate is polled. `engine` as in
+   * `channelSetup`. @returns a watch, referenced
+   */
+  watchStart(fd: number, onReady: () => void, engine: number): number;
+  /** Whether the watch keeps the process alive. */
+  watchRef(watch: number, on: boolean): void;
+  /** No call follows. A dead watch is ignored. */
+  watchStop(watch: number): void;
 }
 
 /** Integers in `meta` after `receiveMessage`. */
@@ -148,7 +165,8 @@ export const DAMAGE = { none: 0, truncated: 1, refused: 2, tooMany: 3, tooLarge:
 export const SEND_ACK = 1;
 export const SEND_MOVE = 2;
 
-/** Numbers in the argument of `channelOpen`, in this order. 0 takes the default where there is one; -1 means none. */
+/** Numbers in the argument of `channelOpen`, in this order. 0 takes the default. -1: of `maxMessage…` nothing passes, of queues
+ * and time-outs there is no limit. Times are milliseconds. */
 export const ChannelConfig = {
   codec: 0,
   maxMessageBytes: 1,

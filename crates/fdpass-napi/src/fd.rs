@@ -47,3 +47,8 @@ pub(crate) fn own(number: RawFd) -> Option<OwnedFd> {
 pub(crate) fn give(fd: OwnedFd) -> RawFd {
     fd.into_raw_fd()
 }
+
+/// Leaves a descriptor with JavaScript, which still holds its number: undoes `own`.
+pub(crate) fn leave(fd: OwnedFd) {
+    let _held_by_javascript = fd.into_raw_fd();
+}

@@ -58,8 +58,7 @@ extern "C" fn hold(env: napi_env, info: napi_callback_info) -> napi_value {
     js::enter(env, info, |call: &Call<'_, 1>| {
         let number = call.int(0);
         fd::borrow(number)?;
-        call.state.ledger.borrow_mut().enter(number);
-        Ok(Value::Undefined)
+        Ok(Value::Bool(call.state.ledger.borrow_mut().enter(number)))
     })
 }
 
@@ -108,16 +107,18 @@ fn receive(call: &Call<'_, 7>) -> Result<Value, Failure> {
         wait: wait(call.int(6)),
     };
     let (slots, meta) = (call.ints(3), call.ints(4));
-    let Some(received) = message::receive(socket, call.bytes(2), &limits)? else {
-        return Ok(Value::Int(-1));
-    };
-    let truncation = received.truncation;
+    let mut fds = call.state.arrivals.take();
+    let result = message::receive_reusing(socket, call.bytes(2), &mut fds, &limits);
     let mut ledger = call.state.ledger.borrow_mut();
-    let count = received.fds.len();
-    for (slot, fd) in slots.iter_mut().zip(received.fds) {
+    let count = fds.len();
+    for (slot, fd) in slots.iter_mut().zip(fds.drain(..)) {
         *slot = fd::give(fd);
         ledger.enter(*slot);
     }
+    call.state.arrivals.replace(fds);
+    let Some((received, truncation)) = result? else {
+        return Ok(Value::Int(-1));
+    };
     let pidfd = received.pidfd.map_or(-1, fd::give);
     if pidfd >= 0 {
         ledger.enter(pidfd);

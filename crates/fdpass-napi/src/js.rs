@@ -308,3 +308,189 @@ pub(crate) fn add_cleanup_hook(
     let status = unsafe { sys::napi_add_env_cleanup_hook(env, Some(hook), data) };
     expect_ok(status, "napi_add_env_cleanup_hook")
 }
+
+/// Undoes `add_cleanup_hook`.
+pub(crate) fn remove_cleanup_hook(
+    env: napi_env,
+    hook: extern "C" fn(*mut c_void),
+    data: *mut c_void,
+) {
+    // SAFETY: the pair that was added.
+    unsafe { sys::napi_remove_env_cleanup_hook(env, Some(hook), data) };
+}
+
+/// Has `hook` called when the environment ends, which then waits until the hook is removed.
+pub(crate) fn add_async_cleanup_hook(
+    env: napi_env,
+    hook: unsafe extern "C" fn(sys::napi_async_cleanup_hook_handle, *mut c_void),
+    data: *mut c_void,
+) -> Result<sys::napi_async_cleanup_hook_handle, Failure> {
+    let mut handle = ptr::null_mut();
+    // SAFETY: the hook takes `data` as it is given here.
+    let status =
+        unsafe { sys::napi_add_async_cleanup_hook(env, Some(hook), data, &raw mut handle) };
+    succeed(status, "napi_add_async_cleanup_hook")?;
+    Ok(handle)
+}
+
+/// Lets the environment go on ending.
+pub(crate) fn remove_async_cleanup_hook(handle: sys::napi_async_cleanup_hook_handle) {
+    // SAFETY: a hook that was added and not removed.
+    unsafe { sys::napi_remove_async_cleanup_hook(handle) };
+}
+
+fn succeed(status: sys::napi_status, call: &str) -> Result<(), Failure> {
+    if status == Status::napi_ok {
+        return Ok(());
+    }
+    Err(Failure::internal(format!(
+        "{call} failed with status {status}"
+    )))
+}
+
+/// libuv's loop of the environment.
+pub(crate) fn uv_loop(env: napi_env) -> Result<*mut c_void, Failure> {
+    let mut found = ptr::null_mut();
+    // SAFETY: `found` has a place.
+    let status = unsafe { sys::napi_get_uv_event_loop(env, &raw mut found) };
+    succeed(status, "napi_get_uv_event_loop")?;
+    Ok(found.cast())
+}
+
+/// Runs `body` with a handle scope, as code that no JavaScript called needs one.
+pub(crate) fn in_scope<T>(env: napi_env, body: impl FnOnce() -> T) -> T {
+    let mut scope = ptr::null_mut();
+    // SAFETY: closed below. It fails only when the environment is going away, where the body's calls fail too.
+    let status = unsafe { sys::napi_open_handle_scope(env, &raw mut scope) };
+    let result = body();
+    if status == Status::napi_ok {
+        // SAFETY: opened above, closed once.
+        unsafe { sys::napi_close_handle_scope(env, scope) };
+    }
+    result
+}
+
+/// A value that outlives the call it came with.
+#[derive(Debug)]
+pub(crate) struct Reference {
+    env: napi_env,
+    raw: sys::napi_ref,
+}
+
+impl Reference {
+    pub(crate) fn new(env: napi_env, value: napi_value) -> Result<Self, Failure> {
+        let mut raw = ptr::null_mut();
+        // SAFETY: `raw` has a place. The reference is strong, and never deleted: it ends with the environment.
+        let status = unsafe { sys::napi_create_reference(env, value, 1, &raw mut raw) };
+        succeed(status, "napi_create_reference")?;
+        Ok(Self { env, raw })
+    }
+
+    pub(crate) fn value(&self) -> napi_value {
+        let mut value = ptr::null_mut();
+        // SAFETY: a reference of this environment.
+        unsafe { sys::napi_get_reference_value(self.env, self.raw, &raw mut value) };
+        value
+    }
+}
+
+/// How native code enters JavaScript from the event loop.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    env: napi_env,
+    /// Null with the thread engine: its runtimes run micro-tasks after a threadsafe function by themselves.
+    context: sys::napi_async_context,
+}
+
+impl Entry {
+    pub(crate) fn new(env: napi_env, on_thread: bool) -> Result<Self, Failure> {
+        let mut context = ptr::null_mut();
+        if !on_thread {
+            let name = string(env, "fdpass");
+            // SAFETY: `context` has a place; it ends with the environment.
+            let status =
+                unsafe { sys::napi_async_init(env, ptr::null_mut(), name, &raw mut context) };
+            succeed(status, "napi_async_init")?;
+        }
+        Ok(Self { env, context })
+    }
+
+    /// Calls `function`; what it throws becomes an uncaught exception, and the loop goes on.
+    pub(crate) fn call(&self, function: napi_value, arguments: &[napi_value]) {
+        let mut receiver = ptr::null_mut();
+        // SAFETY: `receiver` has a place.
+        unsafe { sys::napi_get_global(self.env, &raw mut receiver) };
+        let mut result = ptr::null_mut();
+        let status = if self.context.is_null() {
+            // SAFETY: a function and arguments of this environment.
+            unsafe {
+                sys::napi_call_function(
+                    self.env,
+                    receiver,
+                    function,
+                    arguments.len(),
+                    arguments.as_ptr(),
+                    &raw mut result,
+                )
+            }
+        } else {
+            // SAFETY: the same, with the context of `new`.
+            unsafe {
+                sys::napi_make_callback(
+                    self.env,
+                    self.context,
+                    receiver,
+                    function,
+                    arguments.len(),
+                    arguments.as_ptr(),
+                    &raw mut result,
+                )
+            }
+        };
+        if status == Status::napi_pending_exception {
+            self.report_exception();
+        }
+    }
+
+    fn report_exception(&self) {
+        let mut exception = ptr::null_mut();
+        // SAFETY: `exception` has a place.
+        let status =
+            unsafe { sys::napi_get_and_clear_last_exception(self.env, &raw mut exception) };
+        if status == Status::napi_ok {
+            // SAFETY: a value of this environment.
+            unsafe { sys::napi_fatal_exception(self.env, exception) };
+        }
+    }
+}
+
+pub(crate) fn undefined(env: napi_env) -> napi_value {
+    let mut result = ptr::null_mut();
+    // SAFETY: `result` has a place.
+    unsafe { sys::napi_get_undefined(env, &raw mut result) };
+    result
+}
+
+/// A fresh typed array of `count` elements of `T`, to be filled by `fill`. `None` when the environment cannot make it.
+pub(crate) fn new_typed_array<T: Element>(
+    env: napi_env,
+    kind: sys::napi_typedarray_type,
+    count: usize,
+    fill: impl FnOnce(&mut [T]),
+) -> Option<napi_value> {
+    let mut data = ptr::null_mut();
+    let mut buffer = ptr::null_mut();
+    let bytes = count.checked_mul(size_of::<T>())?;
+    // SAFETY: both results have a place. V8 owns the memory.
+    let status =
+        unsafe { sys::napi_create_arraybuffer(env, bytes, &raw mut data, &raw mut buffer) };
+    if status != Status::napi_ok {
+        return None;
+    }
+    fill(view((data, count)));
+    let mut array = ptr::null_mut();
+    // SAFETY: the buffer holds `count` elements.
+    let status =
+        unsafe { sys::napi_create_typedarray(env, kind, count, buffer, 0, &raw mut array) };
+    (status == Status::napi_ok).then_some(array)
+}

@@ -17,13 +17,15 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// JavaScript holds `number` from now on.
-    pub(crate) fn enter(&mut self, number: RawFd) {
+    /// JavaScript holds `number` from now on. Whether it did not before.
+    pub(crate) fn enter(&mut self, number: RawFd) -> bool {
         let (word, bit) = place(number);
         if word >= self.words.len() {
             self.words.resize(word + 1, 0);
         }
+        let fresh = self.words[word] & bit == 0;
         self.words[word] |= bit;
+        fresh
     }
 
     /// JavaScript does not hold `number` any more. Whether it did.

@@ -4,13 +4,17 @@
 //! per environment (`state`); process-wide are two objects only, the poller of the thread engine and the table of thread
 //! moves.
 
+mod channel;
 mod cold;
+mod engine;
 mod error;
 mod fd;
 mod hot;
 mod js;
 mod ledger;
+mod moves;
 mod state;
+mod watch;
 
 use napi::Env;
 use napi::bindgen_prelude::Object;
@@ -23,10 +27,9 @@ use napi_derive::napi;
 #[napi(module_exports)]
 pub fn initialize(exports: Object, env: Env) -> napi::Result<()> {
     let state = state::install(env.raw())?;
-    hot::register(&js::Exports::new(
-        env.raw(),
-        napi::JsValue::raw(&exports),
-        state,
-    ))?;
+    let exports = js::Exports::new(env.raw(), napi::JsValue::raw(&exports), state);
+    hot::register(&exports)?;
+    channel::register(&exports)?;
+    watch::register(&exports)?;
     Ok(())
 }

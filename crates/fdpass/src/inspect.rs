@@ -142,6 +142,35 @@ pub fn describe(fd: BorrowedFd<'_>) -> Result<Description> {
     })
 }
 
+/// The status of the file behind `fd`, as `fstat(2)` has it. Times are milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the fields of `struct stat`, `inode(7)`")]
+pub struct Status {
+    pub device: u64,
+    pub inode: u64,
+    pub mode: u32,
+    pub links: u64,
+    pub uid: u32,
+    pub gid: u32,
+    pub special_device: u64,
+    pub size: i64,
+    pub block_size: i64,
+    pub blocks: i64,
+    pub accessed: f64,
+    pub modified: f64,
+    pub changed: f64,
+}
+
+/// `fstat(2)`: for runtimes whose own file functions refuse a number they did not open.
+///
+/// # Errors
+/// EBADF: not open.
+#[doc(alias = "fstat")]
+pub fn status(fd: BorrowedFd<'_>) -> Result<Status> {
+    let found = sys::fstat(fd).map_err(|source| Error::system(Syscall::Fstat, source))?;
+    Ok(sys::to_status(&found))
+}
+
 fn kind_of(fd: BorrowedFd<'_>, mode: libc::mode_t) -> Kind {
     match mode & libc::S_IFMT {
         libc::S_IFSOCK => socket_kind(fd),

@@ -173,28 +173,45 @@ pub fn receive(
     limits: &ReceiveLimits,
 ) -> Result<Option<Received>> {
     let mut fds = Vec::new();
-    let Some(arrived) = receive_into(socket, buffer, &mut fds, limits.wait)? else {
+    let Some((arrival, truncation)) = receive_reusing(socket, buffer, &mut fds, limits)? else {
         return Ok(None);
     };
-    let truncation = measure_truncation(socket, &arrived, fds.len(), limits.max_fds);
+    Ok(Some(Received {
+        bytes: arrival.bytes,
+        fds,
+        credentials: arrival.credentials,
+        pidfd: arrival.pidfd,
+        truncation,
+    }))
+}
+
+/// [`receive`] into a list that the caller uses again and again: nothing is allocated while its capacity lasts. The list
+/// must be empty.
+///
+/// # Errors
+/// As [`receive`]; the list is then empty.
+pub fn receive_reusing(
+    socket: Socket<'_>,
+    buffer: &mut [u8],
+    fds: &mut Vec<OwnedFd>,
+    limits: &ReceiveLimits,
+) -> Result<Option<(Arrival, Truncation)>> {
+    let Some(arrival) = receive_into(socket, buffer, fds, limits.wait)? else {
+        return Ok(None);
+    };
+    let truncation = measure_truncation(socket, &arrival, fds.len(), limits.max_fds);
     if !truncation.is_none() && limits.truncation == TruncationPolicy::Error {
-        descriptor::close_all(&mut fds);
+        descriptor::close_all(fds);
         return Err(Error::Truncated {
             truncation,
-            bytes: arrived.bytes,
+            bytes: arrival.bytes,
         });
     }
     if fds.len() > limits.max_fds {
         let mut surplus = fds.split_off(limits.max_fds);
         descriptor::close_all(&mut surplus);
     }
-    Ok(Some(Received {
-        bytes: arrived.bytes,
-        fds,
-        credentials: arrived.credentials,
-        pidfd: arrived.pidfd,
-        truncation,
-    }))
+    Ok(Some((arrival, truncation)))
 }
 
 /// What [`receive_into`] brought besides the descriptors.

@@ -142,6 +142,28 @@ pub fn bind(socket: BorrowedFd<'_>, address: &Address) -> Result<()> {
     sys::bind(socket, &to).map_err(|source| Error::system(Syscall::Bind, source))
 }
 
+/// [`bind`] to a path whose socket file has the permissions `mode` before anyone can connect.
+///
+/// # Errors
+/// As [`bind`]. When the permissions cannot be set, the socket file is removed again.
+///
+/// # Platform
+/// Linux takes the permissions of the socket file from the socket itself (`fchmod` before `bind`). macOS sets them right
+/// after `bind`; nobody can connect before [`listen`]. For an abstract name `mode` means nothing.
+pub fn bind_with_mode(socket: BorrowedFd<'_>, address: &Address, mode: u32) -> Result<()> {
+    let Some(path) = address.as_path() else {
+        return bind(socket, address);
+    };
+    sys::set_socket_mode(socket, mode).map_err(|source| Error::system(Syscall::Chmod, source))?;
+    bind(socket, address)?;
+    // Linux has applied the umask to it; other systems have not looked at the socket's own permissions.
+    let set = std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode));
+    set.map_err(|source| {
+        let _removed = std::fs::remove_file(path);
+        Error::system(Syscall::Chmod, source)
+    })
+}
+
 /// Makes a bound socket accept connections, up to `backlog` waiting. `listen(2)`.
 ///
 /// # Errors

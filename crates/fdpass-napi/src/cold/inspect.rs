@@ -97,6 +97,54 @@ impl NativeDescription {
     }
 }
 
+/// `struct stat`, as `fs.Stats` names its fields.
+#[napi(object)]
+#[derive(Debug)]
+pub struct NativeStatus {
+    pub dev: f64,
+    pub ino: f64,
+    pub mode: u32,
+    pub nlink: f64,
+    pub uid: u32,
+    pub gid: u32,
+    pub rdev: f64,
+    pub size: f64,
+    pub blksize: f64,
+    pub blocks: f64,
+    pub atime_ms: f64,
+    pub mtime_ms: f64,
+    pub ctime_ms: f64,
+}
+
+/// `fstat(2)`
+#[napi(catch_unwind)]
+pub fn stat(env: Env, fd: i32) -> napi::Result<NativeStatus> {
+    let found = fd::borrow(fd).and_then(inspect::status).or_throw(env)?;
+    Ok(NativeStatus {
+        dev: double(found.device.cast_signed()),
+        ino: double(found.inode.cast_signed()),
+        mode: found.mode,
+        nlink: double(found.links.cast_signed()),
+        uid: found.uid,
+        gid: found.gid,
+        rdev: double(found.special_device.cast_signed()),
+        size: double(found.size),
+        blksize: double(found.block_size),
+        blocks: double(found.blocks),
+        atime_ms: found.accessed,
+        mtime_ms: found.modified,
+        ctime_ms: found.changed,
+    })
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "as in `fs.Stats`, whose numbers are doubles"
+)]
+const fn double(number: i64) -> f64 {
+    number as f64
+}
+
 const fn access_name(access: Access) -> &'static str {
     match access {
         Access::Read => "read",

@@ -6,7 +6,9 @@
 
 mod descriptor;
 mod inspect;
+mod listener;
 mod socket;
+mod thread;
 
 use napi::Env;
 

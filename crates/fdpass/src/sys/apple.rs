@@ -101,3 +101,8 @@ pub(crate) fn peer_pidfd(_fd: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
 pub(crate) fn inode_name(_fd: BorrowedFd<'_>) -> Option<String> {
     None
 }
+
+/// The socket's own permissions mean nothing here.
+pub(crate) fn set_socket_mode(_fd: BorrowedFd<'_>, _mode: u32) -> io::Result<()> {
+    Ok(())
+}

@@ -10,6 +10,7 @@ use nix::sys::stat::FileStat;
 
 use super::platform;
 use super::retry;
+use crate::inspect::Status;
 
 /// A copy of `fd` that is closed on exec, with a number of 3 or more, so that it can never stand in for a standard
 /// stream that somebody closed.
@@ -61,6 +62,42 @@ pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
 
 pub(crate) fn fstat(fd: BorrowedFd<'_>) -> io::Result<FileStat> {
     Ok(nix::sys::stat::fstat(fd)?)
+}
+
+/// `struct stat`, whose fields have other widths on every system.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "milliseconds since 1970 fit a double for 285,000 years"
+)]
+pub(crate) fn to_status(found: &FileStat) -> Status {
+    let millis = |seconds: i64, nanos: i64| seconds as f64 * 1e3 + nanos as f64 / 1e6;
+    Status {
+        device: wide(found.st_dev),
+        inode: wide(found.st_ino),
+        mode: narrow(found.st_mode),
+        links: wide(found.st_nlink),
+        uid: found.st_uid,
+        gid: found.st_gid,
+        special_device: wide(found.st_rdev),
+        size: found.st_size,
+        block_size: signed(found.st_blksize),
+        blocks: found.st_blocks,
+        accessed: millis(found.st_atime, found.st_atime_nsec),
+        modified: millis(found.st_mtime, found.st_mtime_nsec),
+        changed: millis(found.st_ctime, found.st_ctime_nsec),
+    }
+}
+
+fn wide<T: TryInto<u64>>(value: T) -> u64 {
+    value.try_into().unwrap_or_default()
+}
+
+fn narrow<T: TryInto<u32>>(value: T) -> u32 {
+    value.try_into().unwrap_or_default()
+}
+
+fn signed<T: TryInto<i64>>(value: T) -> i64 {
+    value.try_into().unwrap_or_default()
 }
 
 pub(crate) fn is_tty(fd: BorrowedFd<'_>) -> bool {

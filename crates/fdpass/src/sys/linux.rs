@@ -12,7 +12,7 @@ use super::{check, retry};
 pub(crate) use super::linux_kernel::{
     CMSG_LAYOUT, SCM_CREDENTIALS, SCM_PIDFD, SEND_FLAGS, SUN_PATH_CAPACITY, inode_name,
     peer_credentials, peer_pidfd, set_pass_credentials, set_pass_pidfd, set_pass_rights,
-    socket_family,
+    set_socket_mode, socket_family,
 };
 
 pub(crate) const RECEIVE_FLAGS: i32 = libc::MSG_CMSG_CLOEXEC;

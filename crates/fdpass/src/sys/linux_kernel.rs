@@ -113,3 +113,11 @@ pub(crate) fn inode_name(fd: BorrowedFd<'_>) -> Option<String> {
     let link = fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).ok()?;
     Some(link.to_string_lossy().into_owned())
 }
+
+/// The permissions that the socket file will be made with.
+pub(crate) fn set_socket_mode(fd: BorrowedFd<'_>, mode: u32) -> io::Result<()> {
+    Ok(nix::sys::stat::fchmod(
+        fd,
+        nix::sys::stat::Mode::from_bits_truncate(mode),
+    )?)
+}

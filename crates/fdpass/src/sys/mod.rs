@@ -24,7 +24,7 @@ mod socket;
 
 pub(crate) use descriptor::{
     access_mode, borrow_all, close_all, duplicate, fstat, is_close_on_exec, is_nonblocking, is_tty,
-    poll_one, read, set_close_on_exec, set_nonblocking, write,
+    poll_one, read, set_close_on_exec, set_nonblocking, to_status, write,
 };
 pub(crate) use errno::errno_name;
 pub(crate) use message::{Arrived, receive, send};
@@ -32,7 +32,7 @@ pub(crate) use platform::{
     CMSG_LAYOUT, HAS_SEQPACKET, HOLD_SOCKETS_UNTIL_ACKNOWLEDGED, RECEIVES_ALL_OR_NOTHING,
     SCM_CREDENTIALS, SCM_PIDFD, SUN_PATH_CAPACITY, accept, inode_name, new_socket, new_socket_pair,
     peer_credentials, peer_pidfd, set_pass_credentials, set_pass_pidfd, set_pass_rights,
-    socket_family,
+    set_socket_mode, socket_family,
 };
 pub(crate) use socket::{
     AF_INET, AF_INET6, AF_UNIX, RawAddress, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM, bind, connect,
