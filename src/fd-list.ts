@@ -207,7 +207,7 @@ export class FdList implements Iterable<Fd>, Disposable {
   #end(state: Exclude<ListState, 'open'>): void {
     if (this.#state !== 'open') return;
     this.#state = state;
-    native.closeMany(this.#numbers, this.#from, this.#from + this.length);
+    closeNumbers(this.#numbers, this.#from, this.length);
     this.#looks?.forEach((look) => {
       if (look !== undefined) closeBecause(look, state === 'moved' ? Fate.moved : Fate.message);
     });
@@ -307,6 +307,16 @@ export function closeMovedList(list: FdList): void {
  */
 export function collectList(list: FdList, into: Int32Array, at: number): number {
   return collect(list, into, at);
+}
+
+/** A single number, the usual case, goes without looking the array up. */
+function closeNumbers(numbers: Int32Array, from: number, count: number): void {
+  const number = numbers[from] ?? -1;
+  if (count !== 1) native.closeMany(numbers, from, from + count);
+  else if (number >= 0) {
+    numbers[from] = -1;
+    native.closeFd(number);
+  }
 }
 
 /** Where `count` numbers may stay for as long as their list lives. */
