@@ -25,7 +25,9 @@ if (program === undefined) {
 console.log(
   `### Synchronous calls: send + receive + close in one process, 64 bytes, Node ${process.versions.node}\n`,
 );
-console.log('| descriptors | messages/s | descriptors/s | beside C (close each) | goal | beside C (close_range) |');
+console.log(
+  '| descriptors | messages/s | descriptors/s | beside C (close each) | goal | beside C (close_range) |',
+);
 console.log('|---:|---:|---:|---:|---:|---:|');
 for (const { count, goal } of cases) {
   const { rate, plain, range } = compare(program, count);

@@ -1,5 +1,4 @@
 import type { Socket as DatagramSocket } from 'node:dgram';
-import { fstatSync, type Stats } from 'node:fs';
 import type { Server, Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { toDatagram } from './convert/dgram.js';
@@ -7,10 +6,9 @@ import { toReadStream, toWriteStream } from './convert/fs.js';
 import { type ServerOptions, type SocketOptions, toServer, toSocket } from './convert/net.js';
 import { constructionStack } from './debug.js';
 import { calling, refusal, shown } from './errors.js';
-import { describeNumber, type FdInfo } from './inspect.js';
+import { describeNumber, type FdInfo, type FdStats } from './inspect.js';
 import { native } from './native.js';
 import { checkNumber, numberOf } from './node-objects.js';
-import { runtime } from './runtime.js';
 import { type Guard, SafetyNet, warnForgotten } from './safety-net.js';
 import type { Sendable } from './sendable.js';
 
@@ -135,7 +133,7 @@ export class Fd implements Disposable {
       const message = `Cannot adopt ${number}: it is not open. Adopt a descriptor before it is closed`;
       throw refusal('ERR_FDPASS_BAD_FD', message);
     }
-    if ((native.hold(number) as unknown) === false) {
+    if (!native.hold(number)) {
       const message = `Cannot adopt ${number}: an Fd owns it already, and it would be closed twice. Use that Fd, or Fd.duplicate(${number})`;
       throw refusal('ERR_FDPASS_BAD_FD', message);
     }
@@ -255,19 +253,13 @@ export class Fd implements Disposable {
   }
 
   /**
-   * `fstat(2)`: size, mode, times.
+   * `fstat(2)`: size, mode, times; works where `node:fs` refuses the number (Deno).
    *
    * @throws {FdpassError} `ERR_FDPASS_FD_CLOSED` — closed before
-   * @throws {FdpassError} `ERR_FDPASS_UNSUPPORTED_RUNTIME` — Deno: its `node:fs` refuses the number
    */
-  statSync(): Stats {
+  statSync(): FdStats {
     const number = this.#need('stat');
-    if (runtime === 'deno') {
-      const message =
-        'Cannot stat: node:fs of Deno refuses descriptors it did not open. describe() has device and inode';
-      throw refusal('ERR_FDPASS_UNSUPPORTED_RUNTIME', message);
-    }
-    return fstatSync(number);
+    return calling(() => native.stat(number));
   }
 
   /**

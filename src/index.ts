@@ -7,6 +7,7 @@ export type {
   FdFacts,
   FdInfo,
   FdKind,
+  FdStats,
   InetAddress,
   PlainInfo,
   TcpInfo,

@@ -77,6 +77,23 @@ export type FdInfo = PlainInfo | TcpInfo | UdpInfo | UnixInfo;
 /** The words that {@link FdInfo} is discriminated by. */
 export type FdKind = FdInfo['kind'];
 
+/** What `fstat(2)` says, named as `fs.Stats` has it; times in milliseconds since 1970, sizes in bytes. */
+export interface FdStats {
+  readonly dev: number;
+  readonly ino: number;
+  readonly mode: number;
+  readonly nlink: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly rdev: number;
+  readonly size: number;
+  readonly blksize: number;
+  readonly blocks: number;
+  readonly atimeMs: number;
+  readonly mtimeMs: number;
+  readonly ctimeMs: number;
+}
+
 type Native = ReturnType<typeof native.describe>;
 
 /** Looks at a number that is open; reads nothing from it and changes nothing. */

@@ -72,7 +72,12 @@ export interface RawBinding {
     slab: Uint8Array,
     meta: Int32Array,
     fds: Int32Array,
-    onBatch: (handle: number, count: number, big: Uint8Array | undefined, bigFds: Int32Array | undefined) => void,
+    onBatch: (
+      handle: number,
+      count: number,
+      big: Uint8Array | undefined,
+      bigFds: Int32Array | undefined,
+    ) => void,
     onEvent: (handle: number, event: number, a: number, b: unknown) => void,
   ): void;
   /**
