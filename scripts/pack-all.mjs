@@ -10,7 +10,8 @@ import { BINARY_LIMIT, checkBinary } from './check-binary.mjs';
 import { mainManifest, platformManifest } from './ship/packages.mjs';
 import { root, targets } from './ship/project.mjs';
 import { isMain, main, run, table } from './ship/run.mjs';
-import { buildAll } from './steps/build.mjs';
+import { setUp } from './steps/set-up.mjs';
+import { buildTypeScript } from './steps/typescript.mjs';
 
 export const MAIN_LIMIT = 100 * 1024;
 
@@ -21,7 +22,7 @@ const TEXTS = ['LICENSE', 'README.md'];
  * With `prebuilt` the binaries are taken from build/release as they are: a release packs what was tested.
  */
 export async function packAll(directory, { prebuilt = false } = {}) {
-  if (!(await buildAll())) throw new Error('Cannot pack: the build failed');
+  if (!(await setUp()) || !(await buildTypeScript())) throw new Error('Cannot pack: the build failed');
   const unusable = prebuilt ? checkPrebuilt() : await buildAllTargets();
   if (unusable > 0) throw new Error(`Cannot pack: ${unusable} binaries are missing or wrong`);
   mkdirSync(directory, { recursive: true });
@@ -62,7 +63,8 @@ function packPlatform(target, directory) {
   };
 }
 
-function packMain(directory) {
+/** Packs what is in `dist`, with everything that is wrong with it. */
+export function packMain(directory) {
   const manifest = mainManifest();
   const packed = pack(manifest, directory, (stage) => {
     for (const path of ['dist', ...TEXTS]) cpSync(join(root, path), join(stage, path), { recursive: true });

@@ -13,6 +13,8 @@ export function mainManifest() {
   const { scripts: _scripts, devDependencies: _development, napi: _napi, ...published } = manifest;
   return {
     ...published,
+    // Under Yarn's Plug'n'Play on Node 20, require() of an ES module finds no file inside a zip archive.
+    preferUnplugged: true,
     optionalDependencies: Object.fromEntries(targets.map((target) => [target.packageName, manifest.version])),
   };
 }

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { run, runPackage } from './command.mjs';
 import { profiles } from './native.mjs';
 import { fail, pass, skip } from './report.mjs';
+import { workflowLinters } from './workflows.mjs';
 
 /** Files that a tool writes and the repository keeps. */
 const GENERATED = ['src/binding.d.ts', 'package-lock.json', 'Cargo.lock'];
@@ -11,7 +12,7 @@ const portable = profiles.portable;
 const CLIPPY = ['clippy', '--workspace', '--all-targets'];
 const DENY_WARNINGS = ['--', '-D', 'warnings'];
 
-/** @type {{ name: string, needs?: string[], check: () => Promise<{ code: number, output: string }> }[]} */
+/** @type {{ name: string, needs?: string[], check: () => Promise<{ code: number, output: string } | { skipped: string }> }[]} */
 export const checks = [
   { name: 'cargo fmt', needs: ['cargo', 'fmt'], check: () => cargo(['fmt', '--all', '--check']) },
   { name: 'clippy', needs: ['cargo', 'clippy'], check: () => cargo([...CLIPPY, ...DENY_WARNINGS]) },
@@ -32,12 +33,14 @@ export const checks = [
     check: () => run(process.execPath, ['scripts/api.mjs', '--check'], { quiet: true }),
   },
   { name: 'npm packages', check: () => run(process.execPath, ['scripts/check-npm.mjs'], { quiet: true }) },
+  ...workflowLinters,
 ];
 
 /** Runs one check; its output is shown when it fails. */
 export async function count({ needs, check }) {
   if (needs !== undefined && !isThere(needs)) return skip(`${needs.join(' ')} is not installed`);
-  const { code, output } = await check();
+  const { code, output, skipped } = await check();
+  if (skipped !== undefined) return skip(skipped);
   if (code !== 0) console.log(output);
   return code === 0 ? pass : fail;
 }

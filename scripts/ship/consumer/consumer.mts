@@ -1,0 +1,32 @@
+// A strict consumer: compiled, never run. It names the types it gets, so that none of them may silently be `any`.
+import { createServer, type Socket } from 'node:net';
+import {
+  Fd,
+  type FdInfo,
+  FdpassError,
+  type ReceivedMessage,
+  receiveMessage,
+  sendMessage,
+  socketPair,
+} from 'fdpass';
+
+type IsAny<T> = 0 extends 1 & T ? true : false;
+type Known<T> = IsAny<T> extends true ? never : T;
+
+const [a, b]: [Fd, Fd] = socketPair('seqpacket');
+const sent: Known<number> = sendMessage(a, 'a server', [createServer()], { timeout: 100 });
+const message: ReceivedMessage | undefined = receiveMessage(b, { maxFds: sent });
+if (message) {
+  const [fd] = message.fds;
+  const info: FdInfo | undefined = fd?.describe();
+  if (info?.kind === 'tcp') console.log(info.listening, info.local?.port);
+  const socket: Known<Socket> | undefined = fd?.toSocket();
+  console.log(socket?.remotePort, message.data.byteLength);
+}
+try {
+  Fd.adopt(3).close();
+} catch (error) {
+  if (error instanceof FdpassError) console.log(error.code.toUpperCase(), error.errno);
+}
+// @ts-expect-error -- a string has no descriptor
+sendMessage(a, 'x', ['/etc/passwd']);

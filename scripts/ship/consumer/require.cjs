@@ -1,0 +1,2 @@
+// An ESM-only package, from CommonJS.
+console.log(`required ${Object.keys(require('fdpass')).length} names`);
