@@ -23,6 +23,10 @@ export const ERROR_CODES = {
     meaning: 'The object is in use in another way (a channel is consumed in two styles, or has spoken)',
     remedy: 'Use one style of consumption, or finish the other use first',
   },
+  ERR_FDPASS_CLOSED: {
+    meaning: 'The channel or listener was closed on this side',
+    remedy: 'Open a new one; what was not sent before is known by its rejected promise',
+  },
   ERR_FDPASS_CODEC: {
     meaning: 'A value cannot be encoded or decoded, or the two sides use different codecs',
     remedy: 'Give both sides the same `codec`, and send what it can carry',
@@ -88,9 +92,51 @@ export const ERROR_CODES = {
     meaning: 'The peer of a channel went away without saying goodbye',
     remedy: 'Treat the last messages as unconfirmed and connect anew',
   },
+  ERR_FDPASS_PEER_REFUSED: {
+    meaning:
+      'An acknowledged message did not arrive whole: the peer does not accept a descriptor of it, or could not take it',
+    remedy: 'Send what the peer accepts',
+  },
+  ERR_FDPASS_PEER_TOO_LARGE: {
+    meaning: 'An acknowledged message was larger than the peer accepts',
+    remedy: 'Send less, or raise `accept.maxMessageBytes` there',
+  },
+  ERR_FDPASS_PEER_TOO_MANY_FDS: {
+    meaning: 'An acknowledged message carried more descriptors than the peer accepts',
+    remedy: 'Send fewer, or raise `accept.maxFds` there',
+  },
+  ERR_FDPASS_PEER_TRUNCATED: {
+    meaning: 'An acknowledged message lost descriptors at the peer, which is at its descriptor limit',
+    remedy: 'Send them again later; raise RLIMIT_NOFILE there',
+  },
+  ERR_FDPASS_NO_PARENT: {
+    meaning: 'This process was not started by `spawnWithChannel()`, or the channel was taken already',
+    remedy: 'Call `Channel.fromParent()` once, in the child itself',
+  },
+  ERR_FDPASS_PROTOCOL: {
+    meaning: 'The peer does not keep to the protocol of channels, or speaks another one',
+    remedy: 'Check that the other side is a channel too; for other protocols use raw calls',
+  },
+  ERR_FDPASS_QUEUE_FULL: {
+    meaning: 'More messages wait for the peer than `maxQueued` allows; nothing was sent or moved',
+    remedy: 'Wait for the promises or for drain, or raise `maxQueued`',
+  },
+  ERR_FDPASS_REFUSED: {
+    meaning:
+      'Descriptors of a message were refused: of a kind that `accept.kinds` does not name, or by the kernel',
+    remedy: 'Accept the kind, or have the peer send another',
+  },
   ERR_FDPASS_TIMEOUT: {
     meaning: 'The time given ran out before the operation could finish',
     remedy: 'Try again, wait longer, or look why the peer does not answer',
+  },
+  ERR_FDPASS_TOKEN: {
+    meaning: 'A thread token is not known: it was claimed already, dropped, or is no token',
+    remedy: 'Claim each token once',
+  },
+  ERR_FDPASS_TOO_LARGE: {
+    meaning: 'A message has more bytes than the receiving side accepts',
+    remedy: 'Send less, or raise `accept.maxMessageBytes` there',
   },
   ERR_FDPASS_TOO_MANY_FDS: {
     meaning: 'More descriptors than one message carries (253 for `sendMessage`, the limit of both systems)',
@@ -100,6 +146,10 @@ export const ERROR_CODES = {
     meaning:
       'A message lost bytes or descriptors on its way in; everything that did arrive was closed, the bytes are in `error.data`',
     remedy: 'Give room (`maxBytes`, `maxFds`, RLIMIT_NOFILE), or receive with `truncation: "partial"`',
+  },
+  ERR_FDPASS_UNAUTHORIZED: {
+    meaning: 'A connection was refused by `authorize` of the listener',
+    remedy: 'Connect as the user it admits',
   },
   ERR_FDPASS_UNSUPPORTED: {
     meaning: 'This operating system does not have it (SEQPACKET, abstract names, SO_PASSCRED on macOS)',
@@ -113,5 +163,14 @@ export const ERROR_CODES = {
     meaning:
       'This JavaScript runtime cannot make that object of a descriptor; the descriptor stays with its owner',
     remedy: 'See the table in `docs/convert.md`; `readSync` and `writeSync` work on every runtime',
+  },
+  ERR_FDPASS_VERSION: {
+    meaning: 'The peer speaks another major version of the protocol of channels',
+    remedy: 'Use versions of the library with the same major version of the protocol',
+  },
+  ERR_FDPASS_WITHDRAWN: {
+    meaning:
+      'A message with more than 253 descriptors was given up after its first bytes had left: the sender ran out of descriptors',
+    remedy: 'Raise RLIMIT_NOFILE on the sending side, or queue less',
   },
 } as const;

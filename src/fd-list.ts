@@ -1,6 +1,6 @@
 import { constructionStack } from './debug.js';
 import { refusal, shown } from './errors.js';
-import { closeBecause, Fate, type Fd, ownNumber, peekNumber } from './fd.js';
+import { closeBecause, Fate, type FateText, type Fd, ownNumber, peekNumber } from './fd.js';
 import { native } from './native.js';
 import { type Guard, SafetyNet, warnForgotten } from './safety-net.js';
 
@@ -36,6 +36,7 @@ class ListGuard implements Guard {
 // What the other modules of the package may do with a list; set where private fields are visible.
 let make: (numbers: Int32Array, from: number, count: number) => FdList;
 let end: (list: FdList, state: Exclude<ListState, 'open'>) => void;
+let expire: (list: FdList) => void;
 let keep: (list: FdList) => void;
 let collect: (list: FdList, into: Int32Array, at: number) => number;
 let guardOf: (list: FdList) => Guard | undefined;
@@ -84,6 +85,7 @@ export class FdList implements Iterable<Fd>, Disposable {
   static {
     make = (numbers, from, count) => new FdList(numbers, from, count);
     end = (list, state) => list.#end(state);
+    expire = (list) => list.#expire();
     keep = (list) => list.#keep();
     collect = (list, into, at) => list.#collect(into, at);
     guardOf = (list) => list.#guard();
@@ -208,8 +210,19 @@ export class FdList implements Iterable<Fd>, Disposable {
     if (this.#state !== 'open') return;
     this.#state = state;
     closeNumbers(this.#numbers, this.#from, this.length);
+    this.#closeLooks(state === 'moved' ? Fate.moved : Fate.message);
+  }
+
+  /** Ends the list's life without closing: its numbers are closed with those of the whole batch. */
+  #expire(): void {
+    if (this.#state !== 'open') return;
+    this.#state = 'released';
+    this.#closeLooks(Fate.message);
+  }
+
+  #closeLooks(fate: FateText): void {
     this.#looks?.forEach((look) => {
-      if (look !== undefined) closeBecause(look, state === 'moved' ? Fate.moved : Fate.message);
+      if (look !== undefined) closeBecause(look, fate);
     });
     this.#looks = undefined;
   }
@@ -289,6 +302,15 @@ export function keepList(list: FdList): void {
  */
 export function releaseList(list: FdList): void {
   end(list, 'released');
+}
+
+/**
+ * As {@link releaseList}, but what was not taken is still open in the array: whoever has the array closes it.
+ *
+ * @internal
+ */
+export function expireList(list: FdList): void {
+  expire(list);
 }
 
 /**

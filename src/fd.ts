@@ -11,6 +11,7 @@ import { native } from './native.js';
 import { checkNumber, numberOf } from './node-objects.js';
 import { type Guard, SafetyNet, warnForgotten } from './safety-net.js';
 import type { Sendable } from './sendable.js';
+import { checkedToken, type ThreadToken } from './thread-token.js';
 
 /** How an `Fd` lost its descriptor, as a message tells it. */
 export const Fate = {
@@ -20,6 +21,7 @@ export const Fate = {
   converted: 'it was moved into a Node object',
   message: 'it was closed with its message',
   thread: 'it was moved to another thread',
+  channel: 'a channel or listener owns it now',
 } as const;
 
 /** One of the sentences of {@link Fate}. */
@@ -163,6 +165,19 @@ export class Fd implements Disposable {
     const number = numberOf('duplicate', source, 'lend', false);
     return own(
       calling(() => native.duplicate(number)),
+      0,
+    );
+  }
+
+  /**
+   * Claims a descriptor that another thread of this process gave away with `detachForThread()`.
+   *
+   * @throws {FdpassError} `ERR_FDPASS_TOKEN` — claimed before, or no token of an `Fd`
+   */
+  static fromThread(token: ThreadToken): Fd {
+    const { token: number } = checkedToken(token, 'fd');
+    return own(
+      calling(() => native.threadClaim(number)),
       0,
     );
   }

@@ -1,3 +1,17 @@
+export type { Address } from './address.js';
+export type { AuthorizeFunction, TrustOptions } from './authorize.js';
+export type { AcceptOptions, ChannelOptions, QueueMarks } from './channel/config.js';
+export type { SendOptions } from './channel/outbox.js';
+export {
+  type BytesChannelOptions,
+  Channel,
+  type ChannelEvents,
+  channelPair,
+  type Outgoing,
+  type ValueChannelOptions,
+} from './channel.js';
+export type { Codec, CodecName } from './codec.js';
+export { type ConnectOptions, connect } from './connect.js';
 export type { ServerOptions, SocketOptions } from './convert/net.js';
 export { type MessageCredentials, type PeerCredentials, peerCredentials } from './credentials.js';
 export { AbortError, FdpassError, type FdpassErrorCode, type FdpassErrorDetails } from './errors.js';
@@ -14,6 +28,9 @@ export type {
   UdpInfo,
   UnixInfo,
 } from './inspect.js';
+export { type ListenOptions, listen } from './listen.js';
+export type { Listener, ListenerEvents } from './listener.js';
+export type { Message } from './message.js';
 export type { HasFd } from './node-objects.js';
 export type { Sendable } from './sendable.js';
 export {
@@ -26,3 +43,6 @@ export {
   socketPair,
   type Truncation,
 } from './socket.js';
+export { type ChildWithChannel, spawnWithChannel } from './spawn.js';
+export { detachForThread } from './thread.js';
+export type { ChannelToken, FdToken, MessageToken, ThreadToken } from './thread-token.js';

@@ -1,5 +1,6 @@
 import type { Socket as DatagramSocket } from 'node:dgram';
 import type { Server, Socket } from 'node:net';
+import type { Channel } from './channel.js';
 import { refusal, shown } from './errors.js';
 import { closeBecause, Fate, Fd, needNumber } from './fd.js';
 import { closeMovedList, collectList, FdList } from './fd-list.js';
@@ -24,7 +25,7 @@ export interface Lendable {
  *
  * Numbers and objects with an `fd` can be lent, not moved.
  */
-export type Sendable = Fd | number | HasFd | Socket | Server | DatagramSocket | Lendable;
+export type Sendable = Fd | number | HasFd | Socket | Server | DatagramSocket | Channel<unknown> | Lendable;
 
 /** Room for the numbers of one message; more is allocated for channels that carry more. */
 const ROOM = 256;

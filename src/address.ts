@@ -1,0 +1,66 @@
+import { Buffer } from 'node:buffer';
+import { refusal, shown } from './errors.js';
+import { Fd } from './fd.js';
+
+/**
+ * Where a channel or a listener is.
+ *
+ * - a string: the path of a socket file, or an abstract name (Linux) when it begins with `'\0'`
+ * - `{ path }`, `{ abstract }`: the same, spelled out; the abstract name without its zero
+ * - an `Fd`: a socket that is connected (or listening) already; it is moved
+ * - a number: an inherited descriptor of that kind; it is owned from then on
+ */
+export type Address = string | { readonly path: string } | { readonly abstract: string } | Fd | number;
+
+/** An address that has a name, as the binding takes it. */
+export interface Name {
+  readonly kind: typeof PATH | typeof ABSTRACT;
+  readonly text: string;
+  readonly bytes: Uint8Array;
+}
+
+/** @internal */
+export const PATH = 0;
+/** @internal */
+export const ABSTRACT = 1;
+
+/**
+ * Tells the two sorts of addresses apart.
+ *
+ * @internal
+ */
+export function parseAddress(address: Address): Name | Fd {
+  if (address instanceof Fd) return address;
+  if (typeof address === 'number') return Fd.adopt(address);
+  if (typeof address === 'string')
+    return address.startsWith('\0') ? name(ABSTRACT, address.slice(1)) : name(PATH, address);
+  if (typeof address === 'object' && address !== null) {
+    if ('path' in address && typeof address.path === 'string') return name(PATH, address.path);
+    if ('abstract' in address && typeof address.abstract === 'string')
+      return name(ABSTRACT, address.abstract);
+  }
+  throw refusal(
+    'ERR_FDPASS_ADDRESS_INVALID',
+    `Cannot use ${shown(address)} as an address: give a path, { path }, { abstract }, an Fd or an inherited number`,
+  );
+}
+
+/**
+ * Another path with the same meaning of its bytes.
+ *
+ * @internal
+ */
+export function pathName(path: string): Name {
+  return name(PATH, path);
+}
+
+function name(kind: Name['kind'], text: string): Name {
+  if (text === '' || (kind === PATH && text.includes('\0'))) {
+    const what = kind === PATH ? 'a socket path' : 'an abstract name';
+    throw refusal(
+      'ERR_FDPASS_ADDRESS_INVALID',
+      `Cannot use ${shown(text)} as ${what}: it is empty or has a zero byte`,
+    );
+  }
+  return { kind, text, bytes: Buffer.from(text) };
+}

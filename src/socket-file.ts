@@ -1,0 +1,122 @@
+import { randomBytes } from 'node:crypto';
+import { linkSync, lstatSync, renameSync, type Stats, unlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type Name, pathName } from './address.js';
+import { calling, FdpassError, fromNative } from './errors.js';
+import { type Fd, ownNumber } from './fd.js';
+import { native } from './native.js';
+
+/** How often the path may change hands between two looks before that is an error. */
+const ATTEMPTS = 10;
+
+/** A listening socket and the file it is reached by. */
+export interface BoundFile {
+  readonly listener: Fd;
+  /** Removes the file, if it is still ours. */
+  unlink(): void;
+}
+
+/**
+ * Listens at a path. The socket listens under a temporary name first, so that the path leads to a working listener from
+ * its first moment, and nobody takes it for a dead one.
+ *
+ * @throws {FdpassError} `EADDRINUSE` — a live server answers there, or it is no socket
+ */
+export function bindFile(where: Name, mode: number, backlog: number, replace: boolean): BoundFile {
+  const path = where.text;
+  const temporary = join(dirname(path), `.${randomBytes(5).toString('hex')}`);
+  const name = pathName(temporary);
+  const listener = ownNumber(calling(() => native.listenUnix(name.kind, name.bytes, mode, backlog)));
+  try {
+    const own = lstatSync(temporary);
+    if (replace) renameSync(temporary, path);
+    else publish(temporary, where);
+    return { listener, unlink: () => unlinkOwn(path, own) };
+  } catch (error) {
+    listener.close();
+    unlinkIfThere(temporary);
+    throw withPath(error, path);
+  }
+}
+
+/** Gives the socket its public name, if nobody alive has it. */
+function publish(temporary: string, where: Name): void {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    if (linked(temporary, where.text)) {
+      unlinkIfThere(temporary);
+      return;
+    }
+    const found = look(where.text);
+    if (found === undefined) continue;
+    if (!found.isSocket() || isAlive(where)) break;
+    removeDead(where.text, found);
+  }
+  throw inUse(where.text);
+}
+
+/** A second name, and not `rename`, which would replace whatever is there. */
+function linked(temporary: string, path: string): boolean {
+  try {
+    linkSync(temporary, path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+function isAlive({ kind, bytes }: Name): boolean {
+  try {
+    native.closeFd(native.connectUnix(kind, bytes));
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code !== 'ECONNREFUSED' && code !== 'ENOENT';
+  }
+}
+
+/** Takes the dead socket away under another name first: what came to the path since the look is put back. */
+function removeDead(path: string, dead: Stats): void {
+  const aside = join(dirname(path), `.${randomBytes(5).toString('hex')}`);
+  try {
+    renameSync(path, aside);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw error;
+  }
+  if (!isSame(lstatSync(aside), dead)) linked(aside, path);
+  unlinkIfThere(aside);
+}
+
+function unlinkOwn(path: string, own: Stats): void {
+  const found = look(path);
+  if (found !== undefined && isSame(found, own)) unlinkIfThere(path);
+}
+
+function look(path: string): Stats | undefined {
+  return lstatSync(path, { throwIfNoEntry: false });
+}
+
+function isSame(left: Stats, right: Stats): boolean {
+  return left.dev === right.dev && left.ino === right.ino;
+}
+
+function unlinkIfThere(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // Gone already, or in a folder that is.
+  }
+}
+
+function inUse(path: string): FdpassError {
+  const message = `Cannot listen at ${path}: a live server answers there, or it is no socket. Use another path, or replace: true`;
+  return new FdpassError('EADDRINUSE', message, { syscall: 'bind', path });
+}
+
+function withPath(thrown: unknown, path: string): unknown {
+  const error = fromNative(thrown);
+  if (!(error instanceof FdpassError) || error.path === path) return error;
+  const { code, message, errno, syscall } = error;
+  return new FdpassError(code, `Cannot listen at ${path}: ${message}`, { errno, syscall, path });
+}
