@@ -337,9 +337,12 @@ export class Channel<T = Uint8Array>
     return this.close();
   }
 
-  override removeAllListeners(name?: never): this {
-    super.removeAllListeners(name);
-    if (this.listenerCount('newListener' as never) === 0) this.#watchListeners();
+  override removeAllListeners(...names: [name?: string | symbol]): this {
+    super.removeAllListeners(...(names as unknown as never[]));
+    if (this.listenerCount('newListener' as never) === 0) {
+      this.#watchListeners();
+      this.#inbox.stopListening();
+    }
     return this;
   }
 

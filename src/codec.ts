@@ -10,6 +10,7 @@ import type { Sendable } from './sendable.js';
  *
  * @example
  * ```ts
+ * import { openSync } from 'node:fs';
  * import { channelPair, type Codec, Fd } from 'fdpass';
  *
  * interface Upload {
