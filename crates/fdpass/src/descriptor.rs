@@ -77,7 +77,8 @@ pub fn write(fd: BorrowedFd<'_>, from: &[u8]) -> Result<usize> {
     sys::write(fd, from).map_err(|source| Error::system(Syscall::Write, source))
 }
 
-/// Waits until `fd` is readable (`writable` false) or writable. `false`: the time ran out, or a signal came. `poll(2)`.
+/// Waits until `fd` is readable (`writable` false) or writable, or has failed or ended, which the next call on it tells.
+/// `false`: the time ran out. Signals do not end it. `poll(2)`.
 ///
 /// # Errors
 /// As `poll(2)`.

@@ -2,8 +2,9 @@
 
 use std::io;
 use std::os::fd::{BorrowedFd, IntoRawFd, OwnedFd, RawFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::stat::FileStat;
@@ -119,15 +120,17 @@ pub(crate) fn poll_one(fd: BorrowedFd<'_>, writable: bool, timeout: Duration) ->
     } else {
         PollFlags::POLLIN
     };
-    let mut polled = [PollFd::new(fd, events)];
-    // Rounded up, so that a wait never ends before its time and spins.
-    let millis = timeout.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128);
-    let timeout = PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX);
-    match nix::poll::poll(&mut polled, timeout) {
-        Ok(ready) => Ok(ready > 0),
-        // The caller counts the time and waits again.
-        Err(nix::errno::Errno::EINTR) => Ok(true),
-        Err(errno) => Err(errno.into()),
+    let start = Instant::now();
+    loop {
+        let left = timeout.saturating_sub(start.elapsed());
+        let mut polled = [PollFd::new(fd, events)];
+        match nix::poll::poll(&mut polled, whole_milliseconds(left)) {
+            Ok(0) if !left.is_zero() => {}
+            Ok(ready) => return Ok(ready > 0),
+            // Counted and waited again.
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
     }
 }
 
@@ -138,10 +141,16 @@ pub(crate) fn borrow_all(fds: &[OwnedFd]) -> &[BorrowedFd<'_>] {
     unsafe { std::slice::from_raw_parts(fds.as_ptr().cast(), fds.len()) }
 }
 
+/// Rounded up, so that a wait never ends before its time and spins.
+fn whole_milliseconds(time: Duration) -> PollTimeout {
+    let millis = time.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128);
+    PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)
+}
+
 /// Closes a number that the caller owns. Errors are dropped: the number is gone on every path (`close(2)`), and on
 /// Linux and macOS it must not be closed again after EINTR.
 pub(crate) fn close_raw(number: RawFd) {
-    // SAFETY: the caller owns the number (it came out of an `OwnedFd`); closing a wrong one would be EBADF, not unsound.
+    // SAFETY: the caller owns the number: it came out of an `OwnedFd`, and nobody else closes it.
     let _ = unsafe { libc::close(number) };
 }
 
