@@ -2,13 +2,14 @@
 
 /// The layout of `struct cmsghdr` of one system.
 ///
-/// A value and not a `cfg`, so that the layout of macOS is tested on Linux too.
+/// A value and not a `cfg`, so that the layout of macOS is tested on Linux too. There are no others than the constants:
+/// the encoder relies on their field being 4 or 8 bytes wide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     /// The size of `cmsg_len` in bytes (4 or 8).
-    pub length_bytes: usize,
+    pub(super) length_bytes: usize,
     /// The alignment of headers and data.
-    pub align: usize,
+    pub(super) align: usize,
 }
 
 /// 64-bit Linux: `size_t cmsg_len; int cmsg_level; int cmsg_type;`, aligned to 8.
