@@ -19,10 +19,16 @@ use crate::limits::MAX_FDS_PER_RECEIVE;
 /// How many bytes the credentials of one message take at the most (`struct ucred` is 12).
 const CREDENTIALS_BYTES: usize = 12;
 
+/// Room for what options add that this library does not turn on, but whoever made the socket may have: a time
+/// (`SO_TIMESTAMP`, `SO_TIMESTAMPING`: 32 and 64 bytes with their headers) and a security label (`SO_PASSSEC`). They come
+/// before the descriptors and would take their room.
+const OTHER_BYTES: usize = 512;
+
 /// The size of a control buffer in which everything that can arrive together fits: descriptors, credentials, a pidfd.
 pub const CONTROL_BYTES: usize = CMSG_NATIVE.space(MAX_FDS_PER_RECEIVE * 4)
     + CMSG_NATIVE.space(CREDENTIALS_BYTES)
-    + CMSG_NATIVE.space(4);
+    + CMSG_NATIVE.space(4)
+    + OTHER_BYTES;
 
 /// Room for the control data of one message, aligned as the kernel wants it.
 #[derive(Debug)]

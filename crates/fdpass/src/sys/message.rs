@@ -9,7 +9,7 @@ use super::platform;
 use super::{check_size, retry};
 use crate::ancillary::{CMSG_NATIVE, CONTROL_BYTES, Credentials, Decoder, Item, encode_rights};
 
-/// Control data on the stack. It is not cleared: the kernel writes what it reports, and the encoder all that it returns.
+/// Control data on the stack, of which only what is used is cleared.
 #[repr(C, align(8))]
 struct Control([MaybeUninit<u8>; CONTROL_BYTES]);
 
@@ -30,13 +30,6 @@ impl Control {
         }
         // SAFETY: `length` is within the array and each of these bytes was written just above.
         unsafe { std::slice::from_raw_parts_mut(self.as_mut_ptr(), length) }
-    }
-
-    /// The first `length` bytes, as the kernel filled them.
-    fn filled(&self, length: usize) -> &[u8] {
-        let length = length.min(CONTROL_BYTES);
-        // SAFETY: the kernel filled the first `msg_controllen` bytes, and `length` is at most that and the array's size.
-        unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), length) }
     }
 }
 
@@ -133,6 +126,8 @@ fn receive_once(
     wait: bool,
 ) -> io::Result<Arrived> {
     let mut control = Control::new();
+    // All of it: the kernel counts the padding between control messages, but does not write it.
+    let control = control.zeroed(CONTROL_BYTES);
     let mut header = empty_header();
     // `IoSliceMut` is laid out as `struct iovec` (its documentation).
     header.msg_iov = parts.as_mut_ptr().cast();
@@ -140,7 +135,7 @@ fn receive_once(
     let flags = platform::RECEIVE_FLAGS | if wait { 0 } else { libc::MSG_DONTWAIT };
     let bytes = retry(|| {
         header.msg_control = control.as_mut_ptr().cast();
-        header.msg_controllen = fit(CONTROL_BYTES);
+        header.msg_controllen = fit(control.len());
         // SAFETY: `header` points at `parts` and `control`, both alive, writable and of the lengths stated.
         check_size(unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, flags) })
     })?;
@@ -152,7 +147,7 @@ fn receive_once(
         ..Arrived::default()
     };
     let before = fds.len();
-    take_installed(control.filled(filled), fds, &mut arrived);
+    take_installed(control.get(..filled).unwrap_or(control), fds, &mut arrived);
     platform::after_receive(fds, before, &mut arrived);
     arrived.fds = fds.len() - before;
     Ok(arrived)
