@@ -29,18 +29,7 @@ impl Address {
     /// [`Error::AddressTooLong`] above [`MAX_PATH_BYTES`]; [`Error::AddressInvalid`] when empty or with a zero byte.
     pub fn path(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let bytes = path.as_os_str().as_bytes();
-        if bytes.is_empty() {
-            return Err(Error::AddressInvalid {
-                reason: "the path is empty",
-            });
-        }
-        if bytes.contains(&0) {
-            return Err(Error::AddressInvalid {
-                reason: "the path has a zero byte",
-            });
-        }
-        check_length(bytes.len(), MAX_PATH_BYTES)?;
+        check_path(path)?;
         Ok(Self::Path(path.to_owned()))
     }
 
@@ -52,17 +41,7 @@ impl Address {
     /// # Platform
     /// Linux. [`Error::Unsupported`] elsewhere.
     pub fn abstract_name(name: &[u8]) -> Result<Self> {
-        if !cfg!(target_os = "linux") {
-            return Err(Error::Unsupported {
-                what: "abstract socket names",
-            });
-        }
-        if name.is_empty() {
-            return Err(Error::AddressInvalid {
-                reason: "the abstract name is empty",
-            });
-        }
-        check_length(name.len(), MAX_ABSTRACT_BYTES)?;
+        check_abstract(name)?;
         Ok(Self::Abstract(name.to_vec()))
     }
 
@@ -75,10 +54,17 @@ impl Address {
         }
     }
 
+    /// Checked again: the variants can be written without the constructors.
     pub(crate) fn to_unix_addr(&self, syscall: Syscall) -> Result<UnixAddr> {
         let address = match self {
-            Self::Path(path) => UnixAddr::new(path.as_path()),
-            Self::Abstract(name) => new_abstract(name),
+            Self::Path(path) => {
+                check_path(path)?;
+                UnixAddr::new(path.as_path())
+            }
+            Self::Abstract(name) => {
+                check_abstract(name)?;
+                new_abstract(name)
+            }
             Self::Unnamed => {
                 return Err(Error::AddressInvalid {
                     reason: "there is no address to use",
@@ -88,12 +74,45 @@ impl Address {
         address.map_err(|errno| Error::system(syscall, errno.into()))
     }
 
-    pub(crate) fn from_unix_addr(address: &UnixAddr) -> Self {
-        if let Some(path) = address.path() {
-            return Self::Path(path.to_owned());
+    /// The address with these bytes of `sun_path`. Linux counts a closing zero, macOS the whole field.
+    pub(crate) fn from_name(name: &[u8]) -> Self {
+        match name.split_first() {
+            Some((0, rest)) if cfg!(target_os = "linux") => Self::Abstract(rest.to_vec()),
+            _ => match name.split(|byte| *byte == 0).next() {
+                Some(path) if !path.is_empty() => Self::Path(OsStr::from_bytes(path).into()),
+                _ => Self::Unnamed,
+            },
         }
-        abstract_part(address).map_or(Self::Unnamed, |name| Self::Abstract(name.to_vec()))
     }
+}
+
+fn check_path(path: &Path) -> Result<()> {
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.is_empty() {
+        return Err(Error::AddressInvalid {
+            reason: "the path is empty",
+        });
+    }
+    if bytes.contains(&0) {
+        return Err(Error::AddressInvalid {
+            reason: "the path has a zero byte",
+        });
+    }
+    check_length(bytes.len(), MAX_PATH_BYTES)
+}
+
+fn check_abstract(name: &[u8]) -> Result<()> {
+    if !cfg!(target_os = "linux") {
+        return Err(Error::Unsupported {
+            what: "abstract socket names",
+        });
+    }
+    if name.is_empty() {
+        return Err(Error::AddressInvalid {
+            reason: "the abstract name is empty",
+        });
+    }
+    check_length(name.len(), MAX_ABSTRACT_BYTES)
 }
 
 fn check_length(length: usize, limit: usize) -> Result<()> {
@@ -112,16 +131,6 @@ fn new_abstract(name: &[u8]) -> nix::Result<UnixAddr> {
 #[cfg(not(target_os = "linux"))]
 fn new_abstract(_name: &[u8]) -> nix::Result<UnixAddr> {
     Err(nix::errno::Errno::EINVAL)
-}
-
-#[cfg(target_os = "linux")]
-fn abstract_part(address: &UnixAddr) -> Option<&[u8]> {
-    address.as_abstract()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn abstract_part(_address: &UnixAddr) -> Option<&[u8]> {
-    None
 }
 
 impl From<&Address> for String {

@@ -186,7 +186,8 @@ fn kind_of(fd: BorrowedFd<'_>, mode: libc::mode_t) -> Kind {
 /// A memfd is a regular file without a name; newer kernels show a pidfd as a regular file of pidfs.
 fn regular_kind(fd: BorrowedFd<'_>) -> Kind {
     match sys::inode_name(fd) {
-        Some(name) if name.starts_with("/memfd:") => Kind::Memfd,
+        // Any file may be called so; only files in memory have seals.
+        Some(name) if name.starts_with("/memfd:") && sys::has_seals(fd) => Kind::Memfd,
         Some(name) if !name.starts_with('/') => anonymous(&name).unwrap_or(Kind::File),
         _ => Kind::File,
     }
@@ -236,7 +237,7 @@ fn socket_kind(fd: BorrowedFd<'_>) -> Kind {
 
 fn unix_address(fd: BorrowedFd<'_>) -> Address {
     match sys::local_address(fd) {
-        Ok(RawAddress::Unix(address)) => Address::from_unix_addr(&address),
+        Ok(RawAddress::Unix(name)) => Address::from_name(&name),
         _ => Address::Unnamed,
     }
 }

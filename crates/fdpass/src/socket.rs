@@ -186,7 +186,7 @@ pub fn accept(listener: BorrowedFd<'_>) -> Result<OwnedFd> {
 /// `shutdown(2)`.
 ///
 /// # Errors
-/// ENOTCONN: the peer is gone.
+/// ENOTCONN on macOS: not connected, or the peer is gone. Linux does not tell.
 pub fn shutdown_write(socket: BorrowedFd<'_>) -> Result<()> {
     sys::shutdown_write(socket).map_err(|source| Error::system(Syscall::Shutdown, source))
 }
@@ -199,7 +199,7 @@ pub fn local_address(socket: BorrowedFd<'_>) -> Result<Address> {
     match sys::local_address(socket)
         .map_err(|source| Error::system(Syscall::Getsockname, source))?
     {
-        RawAddress::Unix(address) => Ok(Address::from_unix_addr(&address)),
+        RawAddress::Unix(name) => Ok(Address::from_name(&name)),
         _ => Err(Error::NotUnixSocket),
     }
 }

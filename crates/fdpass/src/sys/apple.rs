@@ -43,7 +43,9 @@ pub(crate) fn new_socket(kind: SockType) -> io::Result<OwnedFd> {
 
 pub(crate) fn accept(listener: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let fd = late::accept(listener)?;
-    forbid_sigpipe(fd.as_fd())?;
+    // EINVAL when the client is gone already (XNU `sosetoptlock`): its connection is accepted all the same, and the
+    // next call on it tells. An error here would be taken for one of the listener.
+    let _: io::Result<()> = forbid_sigpipe(fd.as_fd());
     Ok(fd)
 }
 
@@ -95,6 +97,11 @@ pub(crate) fn peer_credentials(fd: BorrowedFd<'_>) -> io::Result<(u32, u32, Opti
 
 pub(crate) fn peer_pidfd(_fd: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
     Ok(None)
+}
+
+/// There are no seals.
+pub(crate) fn has_seals(_fd: BorrowedFd<'_>) -> bool {
+    false
 }
 
 /// There is no procfs.

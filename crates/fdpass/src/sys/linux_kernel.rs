@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 
 use super::check;
@@ -73,12 +74,12 @@ pub(crate) fn set_pass_rights(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
 /// uid, gid and pid of the process that connected, or that made the socket pair (`SO_PEERCRED`).
 pub(crate) fn peer_credentials(fd: BorrowedFd<'_>) -> io::Result<(u32, u32, Option<i32>)> {
     let credentials = getsockopt(&fd, sockopt::PeerCredentials)?;
-    let pid = credentials.pid();
-    Ok((
-        credentials.uid(),
-        credentials.gid(),
-        (pid != 0).then_some(pid),
-    ))
+    let (uid, gid, pid) = (credentials.uid(), credentials.gid(), credentials.pid());
+    // What the kernel fills in where there is no peer: no user can be -1 (`chown(2)` takes it for "unchanged").
+    if (uid, gid, pid) == (u32::MAX, u32::MAX, 0) {
+        return Err(io::Error::from_raw_os_error(libc::ENOTCONN));
+    }
+    Ok((uid, gid, (pid != 0).then_some(pid)))
 }
 
 /// A process descriptor of the peer (`SO_PEERPIDFD`, Linux 6.5), close-on-exec.
@@ -102,10 +103,17 @@ pub(crate) fn peer_pidfd(fd: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
         Ok(_) => Ok(None),
         Err(error) => match error.raw_os_error() {
             // An older kernel, or a peer that is gone and was reaped.
-            Some(libc::ENOPROTOOPT | libc::ESRCH | libc::ENODATA | libc::EINVAL) => Ok(None),
+            Some(libc::ENOPROTOOPT | libc::ESRCH | libc::EINVAL) => Ok(None),
+            // There is no peer; `SO_PEERCRED` and macOS call it so too.
+            Some(libc::ENODATA) => Err(io::Error::from_raw_os_error(libc::ENOTCONN)),
             _ => Err(error),
         },
     }
+}
+
+/// Whether the file behind `fd` is of a kind that can be sealed: one in memory (`F_GET_SEALS`).
+pub(crate) fn has_seals(fd: BorrowedFd<'_>) -> bool {
+    fcntl(fd, FcntlArg::F_GET_SEALS).is_ok()
 }
 
 /// What procfs calls the file behind `fd`, for the kinds that `fstat` does not tell apart.

@@ -30,9 +30,9 @@ pub(crate) use errno::errno_name;
 pub(crate) use message::{Arrived, receive, send};
 pub(crate) use platform::{
     CMSG_LAYOUT, HAS_SEQPACKET, HOLD_SOCKETS_UNTIL_ACKNOWLEDGED, RECEIVES_ALL_OR_NOTHING,
-    SCM_CREDENTIALS, SCM_PIDFD, SUN_PATH_CAPACITY, accept, inode_name, new_socket, new_socket_pair,
-    peer_credentials, peer_pidfd, set_pass_credentials, set_pass_pidfd, set_pass_rights,
-    set_socket_mode, socket_family,
+    SCM_CREDENTIALS, SCM_PIDFD, SUN_PATH_CAPACITY, accept, has_seals, inode_name, new_socket,
+    new_socket_pair, peer_credentials, peer_pidfd, set_pass_credentials, set_pass_pidfd,
+    set_pass_rights, set_socket_mode, socket_family,
 };
 pub(crate) use socket::{
     AF_INET, AF_INET6, AF_UNIX, RawAddress, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM, bind, connect,

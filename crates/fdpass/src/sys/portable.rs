@@ -7,7 +7,7 @@ use super::message::Arrived;
 
 pub(crate) use super::late::{accept, close_run, new_socket, new_socket_pair};
 pub(crate) use super::linux_kernel::{
-    CMSG_LAYOUT, SCM_CREDENTIALS, SCM_PIDFD, SEND_FLAGS, SUN_PATH_CAPACITY, inode_name,
+    CMSG_LAYOUT, SCM_CREDENTIALS, SCM_PIDFD, SEND_FLAGS, SUN_PATH_CAPACITY, has_seals, inode_name,
     peer_credentials, peer_pidfd, set_pass_credentials, set_pass_pidfd, set_pass_rights,
     set_socket_mode, socket_family,
 };

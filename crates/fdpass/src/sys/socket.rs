@@ -1,12 +1,14 @@
 //! Calls on sockets that are the same everywhere.
 
 use std::io;
-#[cfg(target_vendor = "apple")]
 use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use nix::sys::socket::{Backlog, Shutdown, SockaddrStorage, UnixAddr, getsockopt, sockopt};
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, Backlog, Shutdown, SockaddrLike, SockaddrStorage, UnixAddr, getsockopt, sockopt,
+};
 
 use super::{check, retry};
 
@@ -48,11 +50,18 @@ pub(crate) fn bind(fd: BorrowedFd<'_>, address: &UnixAddr) -> io::Result<()> {
 }
 
 pub(crate) fn connect(fd: BorrowedFd<'_>, address: &UnixAddr) -> io::Result<()> {
-    match retry(|| Ok(nix::sys::socket::connect(fd.as_raw_fd(), address)?)) {
-        // A signal had interrupted the first attempt after it was through.
-        Err(error) if error.raw_os_error() == Some(libc::EISCONN) => Ok(()),
-        result => result,
-    }
+    let mut interrupted = false;
+    retry(
+        || match nix::sys::socket::connect(fd.as_raw_fd(), address) {
+            Err(Errno::EINTR) => {
+                interrupted = true;
+                Err(Errno::EINTR.into())
+            }
+            // A signal interrupted the first attempt after it was through.
+            Err(Errno::EISCONN) if interrupted => Ok(()),
+            result => Ok(result?),
+        },
+    )
 }
 
 pub(crate) fn listen(fd: BorrowedFd<'_>, backlog: u32) -> io::Result<()> {
@@ -71,32 +80,52 @@ pub(crate) fn shutdown_write(fd: BorrowedFd<'_>) -> io::Result<()> {
 #[derive(Debug)]
 pub(crate) enum RawAddress {
     Inet(SocketAddr),
-    Unix(UnixAddr),
+    /// The bytes of `sun_path`, as many as the kernel counts.
+    Unix(Vec<u8>),
     Other,
 }
 
-fn convert(storage: &SockaddrStorage) -> RawAddress {
+fn inet(storage: &SockaddrStorage) -> RawAddress {
     if let Some(address) = storage.as_sockaddr_in() {
         return RawAddress::Inet(SocketAddr::from((address.ip(), address.port())));
     }
     if let Some(address) = storage.as_sockaddr_in6() {
         return RawAddress::Inet(SocketAddr::from((address.ip(), address.port())));
     }
-    storage
-        .as_unix_addr()
-        .map_or(RawAddress::Other, |address| RawAddress::Unix(*address))
+    RawAddress::Other
 }
 
 pub(crate) fn local_address(fd: BorrowedFd<'_>) -> io::Result<RawAddress> {
-    Ok(convert(&nix::sys::socket::getsockname::<SockaddrStorage>(
+    let storage = nix::sys::socket::getsockname::<SockaddrStorage>(fd.as_raw_fd())?;
+    if storage.family() == Some(AddressFamily::Unix) {
+        return Ok(RawAddress::Unix(unix_name(fd)?));
+    }
+    Ok(inet(&storage))
+}
+
+/// The address of the peer of an Internet socket.
+pub(crate) fn peer_address(fd: BorrowedFd<'_>) -> io::Result<RawAddress> {
+    Ok(inet(&nix::sys::socket::getpeername::<SockaddrStorage>(
         fd.as_raw_fd(),
     )?))
 }
 
-pub(crate) fn peer_address(fd: BorrowedFd<'_>) -> io::Result<RawAddress> {
-    Ok(convert(&nix::sys::socket::getpeername::<SockaddrStorage>(
-        fd.as_raw_fd(),
-    )?))
+/// The name of a Unix socket, by an own call: nix takes an address that fills `sun_path` to its last byte (Linux then
+/// counts a closing zero that is not there) for one of another family, and one without a name on macOS for zeros.
+fn unix_name(fd: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
+    // SAFETY: `sockaddr_un` holds integers only, for which all zero bits is a value.
+    let mut address: libc::sockaddr_un = unsafe { mem::zeroed() };
+    let mut length = libc::socklen_t::try_from(size_of_val(&address)).unwrap_or(0);
+    // SAFETY: `address` is as long as `length` says.
+    check(unsafe {
+        libc::getsockname(fd.as_raw_fd(), (&raw mut address).cast(), &raw mut length)
+    })?;
+    let counted = usize::try_from(length)
+        .unwrap_or(0)
+        .saturating_sub(mem::offset_of!(libc::sockaddr_un, sun_path));
+    // `c_char` has no sign on some architectures.
+    let bytes = address.sun_path.iter().map(|byte| byte.to_ne_bytes()[0]);
+    Ok(bytes.take(counted).collect())
 }
 
 /// The address family in a socket's own name.
@@ -104,7 +133,7 @@ pub(crate) fn peer_address(fd: BorrowedFd<'_>) -> io::Result<RawAddress> {
 pub(super) fn name_family(fd: BorrowedFd<'_>) -> io::Result<i32> {
     // SAFETY: `sockaddr_storage` holds integers only, for which all zero bits is a value.
     let mut storage: libc::sockaddr_storage = unsafe { mem::zeroed() };
-    let mut length = libc::socklen_t::try_from(size_of::<libc::sockaddr_storage>()).unwrap_or(0);
+    let mut length = libc::socklen_t::try_from(size_of_val(&storage)).unwrap_or(0);
     // SAFETY: `storage` is as long as `length` says.
     check(unsafe {
         libc::getsockname(fd.as_raw_fd(), (&raw mut storage).cast(), &raw mut length)
