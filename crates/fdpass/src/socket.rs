@@ -210,7 +210,7 @@ pub fn local_address(socket: BorrowedFd<'_>) -> Result<Address> {
 /// ENOTCONN: not connected. [`Error::NotUnixSocket`]: another family.
 pub fn peer_address(socket: BorrowedFd<'_>) -> Result<Address> {
     match sys::peer_address(socket).map_err(|source| Error::system(Syscall::Getpeername, source))? {
-        RawAddress::Unix(address) => Ok(Address::from_unix_addr(&address)),
+        RawAddress::Unix(name) => Ok(Address::from_name(&name)),
         _ => Err(Error::NotUnixSocket),
     }
 }

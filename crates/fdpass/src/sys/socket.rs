@@ -98,28 +98,31 @@ fn inet(storage: &SockaddrStorage) -> RawAddress {
 pub(crate) fn local_address(fd: BorrowedFd<'_>) -> io::Result<RawAddress> {
     let storage = nix::sys::socket::getsockname::<SockaddrStorage>(fd.as_raw_fd())?;
     if storage.family() == Some(AddressFamily::Unix) {
-        return Ok(RawAddress::Unix(unix_name(fd)?));
+        return Ok(RawAddress::Unix(unix_name(fd, libc::getsockname)?));
     }
     Ok(inet(&storage))
 }
 
-/// The address of the peer of an Internet socket.
 pub(crate) fn peer_address(fd: BorrowedFd<'_>) -> io::Result<RawAddress> {
-    Ok(inet(&nix::sys::socket::getpeername::<SockaddrStorage>(
-        fd.as_raw_fd(),
-    )?))
+    let storage = nix::sys::socket::getpeername::<SockaddrStorage>(fd.as_raw_fd())?;
+    if storage.family() == Some(AddressFamily::Unix) {
+        return Ok(RawAddress::Unix(unix_name(fd, libc::getpeername)?));
+    }
+    Ok(inet(&storage))
 }
+
+/// `getsockname` or `getpeername`.
+type NameCall =
+    unsafe extern "C" fn(libc::c_int, *mut libc::sockaddr, *mut libc::socklen_t) -> libc::c_int;
 
 /// The name of a Unix socket, by an own call: nix takes an address that fills `sun_path` to its last byte (Linux then
 /// counts a closing zero that is not there) for one of another family, and one without a name on macOS for zeros.
-fn unix_name(fd: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
+fn unix_name(fd: BorrowedFd<'_>, call: NameCall) -> io::Result<Vec<u8>> {
     // SAFETY: `sockaddr_un` holds integers only, for which all zero bits is a value.
     let mut address: libc::sockaddr_un = unsafe { mem::zeroed() };
     let mut length = libc::socklen_t::try_from(size_of_val(&address)).unwrap_or(0);
-    // SAFETY: `address` is as long as `length` says.
-    check(unsafe {
-        libc::getsockname(fd.as_raw_fd(), (&raw mut address).cast(), &raw mut length)
-    })?;
+    // SAFETY: `address` is as long as `length` says, and both calls write no more than that.
+    check(unsafe { call(fd.as_raw_fd(), (&raw mut address).cast(), &raw mut length) })?;
     let counted = usize::try_from(length)
         .unwrap_or(0)
         .saturating_sub(mem::offset_of!(libc::sockaddr_un, sun_path));

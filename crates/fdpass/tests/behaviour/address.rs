@@ -28,6 +28,14 @@ fn connects(address: &Address) {
         Address::Unnamed
     );
     assert_eq!(&socket::local_address(server.as_fd()).unwrap(), address);
+    assert_eq!(&socket::peer_address(client.as_fd()).unwrap(), address);
+    let unnamed = socket::peer_address(server.as_fd()).unwrap();
+    assert_eq!(unnamed, Address::Unnamed);
+    let error = socket::peer_address(listener.as_fd()).unwrap_err();
+    assert_eq!(
+        (error.code(), error.syscall()),
+        ("ENOTCONN", Some("getpeername"))
+    );
 }
 
 #[test]
