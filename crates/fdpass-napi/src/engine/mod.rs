@@ -54,6 +54,18 @@ struct Slot {
     referenced: bool,
 }
 
+impl Slot {
+    /// Whether it keeps the process alive by what it waits for: (a descriptor or a time, a time).
+    fn weight(&self) -> (usize, usize) {
+        let timed = self.deadline.is_some();
+        let waits = timed || self.interest != Interest::NONE;
+        (
+            usize::from(self.referenced && waits),
+            usize::from(self.referenced && timed),
+        )
+    }
+}
+
 enum Registration {
     Uv(uv::Poll),
     Thread,
@@ -72,6 +84,9 @@ pub(crate) struct Loop {
     /// Who wants a turn without waiting for readiness.
     soon: RefCell<Vec<u32>>,
     timer: Timer,
+    /// Referenced slots that wait for anything, and those that wait for a time.
+    waiting: Cell<usize>,
+    timed: Cell<usize>,
     tearing_down: Cell<bool>,
 }
 
@@ -97,6 +112,8 @@ impl Loop {
             free: RefCell::default(),
             soon: RefCell::default(),
             timer: Timer::default(),
+            waiting: Cell::new(0),
+            timed: Cell::new(0),
             tearing_down: Cell::new(false),
         })
     }
@@ -132,63 +149,67 @@ impl Loop {
 
     /// What to wait for from now on.
     pub(crate) fn set_interest(&self, key: u32, interest: Interest) {
-        let mut slots = self.slots.borrow_mut();
-        let Some(Some(slot)) = slots.get_mut(key as usize) else {
-            return;
-        };
-        if slot.interest == interest {
-            return;
-        }
-        slot.interest = interest;
-        self.arm(key, slot);
-        drop(slots);
-        self.count_references();
+        self.change(key, |slot| {
+            if slot.interest != interest {
+                slot.interest = interest;
+                self.arm(key, slot);
+            }
+        });
     }
 
     /// When to call `wake` at the latest.
     pub(crate) fn set_deadline(&self, key: u32, deadline: Option<Instant>) {
-        let mut slots = self.slots.borrow_mut();
-        let Some(Some(slot)) = slots.get_mut(key as usize) else {
-            return;
-        };
-        if slot.deadline == deadline {
-            return;
-        }
-        slot.deadline = deadline;
-        drop(slots);
+        self.change(key, |slot| slot.deadline = deadline);
         if let Some(deadline) = deadline {
             self.timer.arm(&self.engine, deadline);
         }
-        self.count_references();
     }
 
     /// Whether the descriptor keeps the process alive while it is waited for.
     pub(crate) fn set_referenced(&self, key: u32, on: bool) {
+        self.change(key, |slot| {
+            slot.referenced = on;
+            if let (Engine::Uv(uv), Registration::Uv(poll)) = (&self.engine, &slot.registration) {
+                uv.set_referenced(poll, on);
+            }
+        });
+    }
+
+    /// Changes a slot, and keeps count of what keeps the process alive.
+    fn change(&self, key: u32, change: impl FnOnce(&mut Slot)) {
         let mut slots = self.slots.borrow_mut();
         let Some(Some(slot)) = slots.get_mut(key as usize) else {
             return;
         };
-        slot.referenced = on;
-        if let (Engine::Uv(uv), Registration::Uv(poll)) = (&self.engine, &slot.registration) {
-            uv.set_referenced(poll, on);
-        }
+        let before = slot.weight();
+        change(slot);
+        let after = slot.weight();
         drop(slots);
-        self.count_references();
+        if before != after {
+            self.waiting.set(self.waiting.get() + after.0 - before.0);
+            self.timed.set(self.timed.get() + after.1 - before.1);
+            self.update_references();
+        }
     }
 
     /// Calls `wake` in the next turn of the loop, ready or not.
     pub(crate) fn soon(&self, key: u32) {
         let mut soon = self.soon.borrow_mut();
+        let first = soon.is_empty();
         if !soon.contains(&key) {
             soon.push(key);
         }
         drop(soon);
-        self.timer.arm(&self.engine, Instant::now());
-        self.count_references();
+        if first {
+            self.timer.arm_now(&self.engine);
+            self.update_references();
+        }
     }
 
     /// Stops watching. No call follows; the descriptor may be closed at once.
     pub(crate) fn close(&self, key: u32) {
+        // What it waited for must not count any more.
+        self.change(key, |slot| slot.referenced = false);
         let Some(slot) = self
             .slots
             .borrow_mut()
@@ -204,7 +225,6 @@ impl Loop {
             (Engine::Uv(_), Registration::Thread) => {}
         }
         self.free.borrow_mut().push(key);
-        self.count_references();
     }
 
     fn arm(&self, key: u32, slot: &Slot) {
@@ -243,68 +263,59 @@ impl Loop {
 
     /// The timer fired, or the poller thread says that its time has come.
     fn on_timer(&self, state: &State) {
-        self.timer.fired();
+        let now = Instant::now();
+        let due = self.timer.fired(now);
         for key in self.soon.take() {
             self.dispatch(state, key, Wake::default());
         }
-        let now = Instant::now();
-        for key in self.take_due(now) {
-            self.dispatch(state, key, Wake::default());
+        if due {
+            for key in self.take_due(now) {
+                self.dispatch(state, key, Wake::default());
+            }
         }
         if self.tearing_down.get() {
             return;
         }
-        let next = self
-            .slots
-            .borrow()
-            .iter()
-            .flatten()
-            .filter_map(|slot| slot.deadline)
-            .min();
-        if let Some(next) = next {
-            self.timer.arm(&self.engine, next);
+        if due {
+            let next = self
+                .slots
+                .borrow()
+                .iter()
+                .flatten()
+                .filter_map(|slot| slot.deadline)
+                .min();
+            self.timer.forget(next);
         }
-        self.count_references();
+        self.timer
+            .rearm(&self.engine, !self.soon.borrow().is_empty());
+        self.update_references();
     }
 
     fn take_due(&self, now: Instant) -> Vec<u32> {
-        let mut due = Vec::new();
-        for (key, slot) in (0u32..).zip(self.slots.borrow_mut().iter_mut()) {
-            if let Some(slot) = slot
-                && slot.deadline.is_some_and(|deadline| deadline <= now)
-            {
-                slot.deadline = None;
-                due.push(key);
-            }
+        let is_due = |slot: &Slot| slot.deadline.is_some_and(|deadline| deadline <= now);
+        let slots = self.slots.borrow();
+        let keys = (0u32..).zip(slots.iter());
+        let due: Vec<u32> = keys
+            .filter(|(_, slot)| slot.as_ref().is_some_and(is_due))
+            .map(|(key, _)| key)
+            .collect();
+        drop(slots);
+        for key in &due {
+            self.change(*key, |slot| slot.deadline = None);
         }
         due
     }
 
     /// Only referenced slots that wait for something keep the process alive.
-    fn count_references(&self) {
+    fn update_references(&self) {
         if self.tearing_down.get() {
             return;
         }
-        let slots = self.slots.borrow();
         let soon = !self.soon.borrow().is_empty();
         match &self.engine {
-            Engine::Uv(uv) => {
-                let timed = slots
-                    .iter()
-                    .flatten()
-                    .any(|slot| slot.referenced && slot.deadline.is_some());
-                uv.set_timer_referenced(timed || soon);
-            }
-            Engine::Thread(thread) => {
-                let waiting =
-                    |slot: &Slot| slot.interest != Interest::NONE || slot.deadline.is_some();
-                thread.set_referenced(
-                    soon || slots
-                        .iter()
-                        .flatten()
-                        .any(|slot| slot.referenced && waiting(slot)),
-                );
-            }
+            // A watcher of libuv counts for itself.
+            Engine::Uv(uv) => uv.set_timer_referenced(soon || self.timed.get() > 0),
+            Engine::Thread(thread) => thread.set_referenced(soon || self.waiting.get() > 0),
         }
     }
 
