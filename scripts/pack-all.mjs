@@ -1,6 +1,15 @@
 // npm run pack:all -- --out DIR: the tarballs of a release, one per package, and nothing else; each is checked.
 // `--prebuilt` takes the binaries from build/release as they are.
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -83,6 +92,7 @@ export function packMain(directory) {
       ...missingFiles(packed, expected),
       ...tooLarge('the tarball', packed.size, MAIN_LIMIT),
       ...forbiddenFields(manifest),
+      ...entryPoints(manifest).flatMap(nodeTypesProblem),
     ],
   };
 }
@@ -108,6 +118,15 @@ function entryPoints({ main: entry, types, exports, bin = {} }) {
   return promised
     .filter((path) => typeof path === 'string' && path.startsWith('./'))
     .map((path) => path.slice(2));
+}
+
+/** TypeScript 6 and later load no types by themselves: an entry that does not ask for Node's turns into `any`. */
+function nodeTypesProblem(path) {
+  if (!path.endsWith('.d.ts') || !existsSync(join(root, path))) return [];
+  const asks = readFileSync(join(root, path), 'utf8').includes(
+    '/// <reference types="node" preserve="true" />',
+  );
+  return asks ? [] : [`${path} does not refer to Node's types`];
 }
 
 /** Nothing runs at installation, and nothing else is installed. */

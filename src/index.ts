@@ -1,3 +1,5 @@
+/// <reference types="node" preserve="true" />
+
 export type { Address } from './address.js';
 export type { AuthorizeFunction, TrustOptions } from './authorize.js';
 export type { AcceptOptions, ChannelOptions, QueueMarks } from './channel/config.js';
