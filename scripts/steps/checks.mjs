@@ -25,7 +25,7 @@ export const checks = [
     name: 'rustdoc without warnings',
     check: () => cargo(['doc', '-p', 'fdpass-core', '--no-deps'], { RUSTDOCFLAGS: '-D warnings' }),
   },
-  { name: 'biome', check: () => runPackage('biome', ['ci', '.'], { quiet: true }) },
+  { name: 'biome', check: () => runPackage('biome', ['ci', '--colors=off', '.'], { quiet: true }) },
   { name: 'tsc', check: () => runPackage('tsc', ['-p', '.', '--noEmit'], { quiet: true }) },
   { name: 'generated files are committed', needs: ['git'], check: committed },
   {
