@@ -89,7 +89,8 @@ pub const LINK_READ_BUFFER_BYTES: usize = 64 << 10;
 /// Payloads up to this size are handed over straight from the read buffer; longer ones are assembled.
 pub const LINK_WHOLE_PAYLOAD_BYTES: usize = 32 << 10;
 
-/// The first piece of memory taken for a long message; it grows with what arrives, not with what is announced.
+/// The memory that is taken for the next piece of a long message: it grows with what arrives, not with what is
+/// announced.
 pub const LINK_ASSEMBLY_STEP: usize = 64 << 10;
 
 /// Bytes that one wake-up reads at the most.

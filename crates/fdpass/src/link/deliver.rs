@@ -153,7 +153,9 @@ impl<T: Transport> Link<T> {
         let claim = if frame.fds > 0 {
             Some(self.inbox.batches.claim(at, frame.fds)?)
         } else {
-            self.inbox.batches.refuse_passed(at)?;
+            // Descriptors that came with this frame and can reach no later one are not announced.
+            let next = self.inbox.offset + u64::from(frame.length);
+            self.inbox.batches.refuse_passed(next)?;
             None
         };
         self.inbox.frame = Some(*frame);

@@ -160,7 +160,7 @@ impl<T: Transport> Link<T> {
     fn read_straight(&mut self) -> (usize, io::Result<Chunk>) {
         let inbox = &mut self.inbox;
         let have = inbox.assembly.len();
-        let room = inbox.decoder.needs().min(have.max(LINK_ASSEMBLY_STEP));
+        let room = inbox.decoder.needs().min(LINK_ASSEMBLY_STEP);
         inbox.assembly.resize(have + room, 0);
         let result = self
             .transport

@@ -133,7 +133,7 @@ impl<T: Transport> Link<T> {
         fds: &[BorrowedFd<'_>],
         options: SendOptions,
     ) -> Result<(Split, Vec<OwnedFd>), LinkError> {
-        if let Some(error) = &self.write_error {
+        if let Some(error) = self.failure.as_ref().or(self.write_error.as_ref()) {
             return Err(error.clone());
         }
         if self.state != State::Open {

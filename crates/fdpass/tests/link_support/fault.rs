@@ -93,9 +93,12 @@ impl Transport for FaultTransport {
         let sent = match self.next_send() {
             Fault::Errno(errno) => return Err(io::Error::from_raw_os_error(errno)),
             Fault::Short(most) => {
-                let all: Vec<u8> = parts.iter().flat_map(|part| part.to_vec()).collect();
-                let some = &all[..all.len().min(most)];
-                self.inner.send(&[IoSlice::new(some)], fds)?
+                let mut some = Vec::new();
+                for part in parts {
+                    let room = most - some.len();
+                    some.extend_from_slice(&part[..part.len().min(room)]);
+                }
+                self.inner.send(&[IoSlice::new(&some)], fds)?
             }
             _ => self.inner.send(parts, fds)?,
         };
