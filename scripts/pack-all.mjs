@@ -17,12 +17,18 @@ import { buildAllTargets } from './build-all.mjs';
 import { output } from './build-target.mjs';
 import { BINARY_LIMIT, checkBinary } from './check-binary.mjs';
 import { mainManifest, platformManifest } from './ship/packages.mjs';
-import { root, targets } from './ship/project.mjs';
+import { manifest, root, targets } from './ship/project.mjs';
 import { isMain, main, run, table } from './ship/run.mjs';
+import { slimSourceMap } from './ship/source-map.mjs';
 import { setUp } from './steps/set-up.mjs';
 import { buildTypeScript } from './steps/typescript.mjs';
 
 export const MAIN_LIMIT = 100 * 1024;
+
+/** Where the sources of this very version can be read. */
+const SOURCE_ROOT = manifest.repository.url
+  .replace(/^git\+/, '')
+  .replace(/\.git$/, `/raw/v${manifest.version}/`);
 
 const TEXTS = ['LICENSE', 'README.md'];
 
@@ -52,8 +58,7 @@ function checkPrebuilt() {
 }
 
 function packPlatform(target, directory) {
-  const manifest = platformManifest(target);
-  const packed = pack(manifest, directory, (stage) => {
+  const packed = pack(platformManifest(target), directory, (stage) => {
     cpSync(join(output, target.file), join(stage, target.file));
     cpSync(join(root, 'npm', target.platform, 'README.md'), join(stage, 'README.md'));
     cpSync(join(root, 'LICENSE'), join(stage, 'LICENSE'));
@@ -74,9 +79,10 @@ function packPlatform(target, directory) {
 
 /** Packs what is in `dist`, with everything that is wrong with it. */
 export function packMain(directory) {
-  const manifest = mainManifest();
-  const packed = pack(manifest, directory, (stage) => {
+  const published = mainManifest();
+  const packed = pack(published, directory, (stage) => {
     for (const path of ['dist', ...TEXTS]) cpSync(join(root, path), join(stage, path), { recursive: true });
+    slimSourceMaps(join(stage, 'dist'));
   });
   const code = packed.files.filter(({ path }) => path.endsWith('.js'));
   const expected = [
@@ -91,10 +97,18 @@ export function packMain(directory) {
       ...packed.files.filter(({ path }) => !belongs(path)).map(({ path }) => `${path} does not belong here`),
       ...missingFiles(packed, expected),
       ...tooLarge('the tarball', packed.size, MAIN_LIMIT),
-      ...forbiddenFields(manifest),
-      ...entryPoints(manifest).flatMap(nodeTypesProblem),
+      ...forbiddenFields(published),
+      ...entryPoints(published).flatMap(nodeTypesProblem),
     ],
   };
+}
+
+function slimSourceMaps(directory) {
+  for (const path of readdirSync(directory, { recursive: true })) {
+    if (!path.endsWith('.map')) continue;
+    const file = join(directory, path);
+    writeFileSync(file, slimSourceMap(readFileSync(file, 'utf8'), SOURCE_ROOT));
+  }
 }
 
 function belongs(path) {

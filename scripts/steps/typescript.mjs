@@ -5,16 +5,25 @@ import { root, runPackage } from './command.mjs';
 import { progress } from './report.mjs';
 import { filesOf, whenStale } from './stale.mjs';
 
-const settings = ['tsconfig.json', 'tsconfig.build.json', 'tsconfig.fixtures.json', 'package-lock.json'];
+const settings = [
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'tsconfig.types.json',
+  'tsconfig.fixtures.json',
+  'package-lock.json',
+];
 const programs = ['test/fixtures', 'test/helpers', 'examples', 'bench'];
 
 export async function buildTypeScript() {
   return (
     (await progress('dist (tsc)', () =>
-      compile('dist', 'tsconfig.build.json', { inputs: ['src', ...settings], outputs: ['dist'] }),
+      compile('dist', ['tsconfig.build.json', 'tsconfig.types.json'], {
+        inputs: ['src', ...settings],
+        outputs: ['dist'],
+      }),
     )) &&
     (await progress('fixtures and examples (tsc)', () =>
-      compile('fixtures', 'tsconfig.fixtures.json', {
+      compile('fixtures', ['tsconfig.fixtures.json'], {
         inputs: ['src', ...programs, ...settings],
         outputs: ['build/ts'],
       }),
@@ -22,14 +31,18 @@ export async function buildTypeScript() {
   );
 }
 
-function compile(name, project, of) {
+/** Code and declarations of the package are emitted apart: comments belong into the declarations only. */
+function compile(name, projects, of) {
   return whenStale(name, of, async () => {
     // What a deleted source left behind must not stay importable.
     for (const output of of.outputs) rmSync(join(root, output), { recursive: true, force: true });
     if (!of.inputs.flatMap(filesOf).some((path) => path.endsWith('.ts'))) return true;
-    const { code } = await runPackage('tsc', ['-p', project]);
-    if (name === 'dist' && code === 0) copyDeclarations();
-    return code === 0;
+    for (const project of projects) {
+      const { code } = await runPackage('tsc', ['-p', project]);
+      if (code !== 0) return false;
+    }
+    if (name === 'dist') copyDeclarations();
+    return true;
   });
 }
 

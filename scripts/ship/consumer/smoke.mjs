@@ -1,41 +1,43 @@
-// smoke.mjs PATH COMMAND...: passes 300 descriptors to a second process, which COMMAND starts. The receiver writes into
-// each descriptor which one it is.
+// smoke.mjs PATH COMMAND...: passes 300 descriptors to a second process, which COMMAND starts, over the socket PATH.
+// Nothing is inherited: the two meet by name only. The receiver writes into each descriptor which one it is.
 import { spawn } from 'node:child_process';
-import { Fd, receiveMessage, sendMessage, socketPair } from 'fdpass';
+import { connect, listen, socketPair } from 'fdpass';
 
 const COUNT = 300;
-const HALF = COUNT / 2;
 const [path, ...command] = process.argv.slice(2);
 
-if (command.length === 0) receiver();
-else sender();
+if (command.length === 0) await receiver();
+else await sender();
 
-function sender() {
-  const [ours, theirs] = socketPair('seqpacket');
+async function sender() {
+  const listener = await listen(path, { codec: 'json' });
   const args = [...command.slice(1), import.meta.filename, path];
-  const child = spawn(command[0], args, { stdio: ['ignore', 'inherit', 'inherit', theirs.fd] });
-  theirs.close();
-  const pairs = Array.from({ length: COUNT }, () => socketPair());
-  const ends = pairs.map(([, end]) => end);
-  sendMessage(ours, 'the first half', ends.slice(0, HALF), { transfer: true });
-  sendMessage(ours, 'the second half', ends.slice(HALF), { transfer: true });
-  child.once('exit', (code) => {
-    for (const [index, [end]] of pairs.entries()) check(end, index);
-    console.log(`${COUNT} of ${COUNT} descriptors arrived, each the right one`);
-    process.exitCode = code;
-  });
+  const child = spawn(command[0], args, { stdio: ['ignore', 'inherit', 'inherit'] });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  for await (const channel of listener) {
+    const pairs = Array.from({ length: COUNT }, () => socketPair());
+    const theirs = pairs.map(([, end]) => end);
+    await channel.send('here they are', theirs, { transfer: true });
+    const answer = await channel.receive();
+    for (const [index, [ours]] of pairs.entries()) check(ours, index);
+    console.log(`${answer.data} of ${COUNT} descriptors arrived, each the right one`);
+    await channel.close();
+    break;
+  }
+  await listener.close();
+  await ended;
 }
 
-function receiver() {
-  const socket = Fd.adopt(3);
+async function receiver() {
+  const channel = await connect(path, { codec: 'json' });
+  const message = await channel.receive();
   let index = 0;
-  while (index < COUNT) {
-    const message = receiveMessage(socket, { timeout: 10_000 });
-    for (const fd of message.fds) {
-      fd.writeSync(new TextEncoder().encode(`number ${index++}`));
-      fd.close();
-    }
+  for (const fd of message.fds) {
+    fd.writeSync(new TextEncoder().encode(`number ${index++}`));
+    fd.close();
   }
+  await channel.send(index);
+  await channel.close();
 }
 
 function check(fd, index) {
