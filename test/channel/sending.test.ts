@@ -1,0 +1,198 @@
+import { describe, expect, it } from 'vitest';
+import {
+  channelAndPeer,
+  channels,
+  codeOfRejection,
+  event,
+  next,
+  text,
+  turn,
+  until,
+} from '../helpers/channels.js';
+import { fileFd, nullFds } from '../helpers/descriptors.js';
+import { countDescriptors } from '../helpers/leaks.js';
+
+const large = new Uint8Array(400_000);
+
+describe('post()', () => {
+  it('says when there is no room, and drain says when there is again', async () => {
+    const [left, right] = channels({ highWater: { messages: 3 } });
+    let room = 0;
+    while (left.post(large)) room += 1;
+    expect(room).toBeGreaterThanOrEqual(3);
+    const drained = event(left, 'drain');
+    right.on('message', () => undefined);
+    await drained;
+    await until(() => left.post('more'));
+  });
+
+  it('counts descriptors as well', () => {
+    const [left] = channels({ highWater: { fds: 4 } });
+    while (left.post(large));
+    const fds = nullFds(5);
+    expect(left.post('x', fds)).toBe(false);
+  });
+
+  it('refuses above the queue’s limit, and moves nothing', async () => {
+    const [left] = channels({ maxQueued: { messages: 2 } });
+    const file = fileFd('x');
+    const before = countDescriptors();
+    const refused = (async () => {
+      for (;;) await Promise.race([left.send(large, [file], { transfer: false }), turn()]);
+    })();
+    expect(await codeOfRejection(refused)).toBe('ERR_FDPASS_QUEUE_FULL');
+    expect(await codeOfRejection(left.send('x', [file], { transfer: true }))).toBe('ERR_FDPASS_QUEUE_FULL');
+    expect(file.closed).toBe(false);
+    expect(countDescriptors()).toBeGreaterThanOrEqual(before);
+    left.on('error', () => undefined);
+    left.destroy();
+  });
+
+  it('throws for what cannot be sent', () => {
+    const [left] = channels();
+    const gone = fileFd('x');
+    gone.close();
+    expect(() => left.post('x', [gone])).toThrow(expect.objectContaining({ code: 'ERR_FDPASS_FD_CLOSED' }));
+    expect(() => left.post('x', [-1])).toThrow(expect.objectContaining({ code: 'ERR_FDPASS_BAD_FD' }));
+    expect(() => left.post(5 as never)).toThrow(expect.objectContaining({ code: 'ERR_FDPASS_CODEC' }));
+    expect(() => left.post('x', 5 as never)).toThrow(
+      expect.objectContaining({ code: 'ERR_FDPASS_INVALID_ARGUMENT' }),
+    );
+  });
+});
+
+describe('send()', () => {
+  it('resolves when the message has left, not before', async () => {
+    const [left, right] = channels();
+    let left_ = 0;
+    const sends = Array.from({ length: 10 }, () => left.send(large).then(() => (left_ += 1)));
+    await turn(3);
+    expect(left_).toBeLessThan(10);
+    right.on('message', () => undefined);
+    await Promise.all(sends);
+    expect(left_).toBe(10);
+  });
+
+  it('with ack resolves when the peer has taken the message', async () => {
+    const [left, right] = channels();
+    let arrived = false;
+    const sent = left.send('x', nullFds(3), { ack: true }).then(() => {
+      arrived = true;
+    });
+    await turn(5);
+    expect(arrived).toBe(false);
+    const message = await next(right);
+    await sent;
+    expect(message.fds.length).toBe(3);
+  });
+
+  it('with ack rejects when the peer accepts less', async () => {
+    const [left, right] = channelsAccepting({ maxFds: 2 });
+    right.on('message', () => undefined);
+    await left.send('fits', nullFds(2), { ack: true });
+    const code = await codeOfRejection(left.send('does not', nullFds(3), { ack: true }));
+    expect(['ERR_FDPASS_PEER_TOO_MANY_FDS', 'ERR_FDPASS_TOO_MANY_FDS']).toContain(code);
+    await left.send('and goes on', nullFds(1), { ack: true });
+  });
+
+  it('with ack rejects when the peer refuses a kind', async () => {
+    const [left, right] = channelsAccepting({ kinds: ['file'] });
+    const codes: unknown[] = [];
+    right.on('message', (message) => codes.push(message.error?.code ?? message.fds.length));
+    await left.send('a file', [fileFd('x')], { ack: true });
+    expect(await codeOfRejection(left.send('a device', [...nullFds(1), fileFd('y')], { ack: true }))).toBe(
+      'ERR_FDPASS_PEER_REFUSED',
+    );
+    expect(codes).toEqual([1, 'ERR_FDPASS_REFUSED']);
+  });
+
+  it('is taken back by its signal as long as nothing has left', async () => {
+    const [left, right] = channels();
+    while (left.post(large));
+    const controller = new AbortController();
+    const file = fileFd('moved');
+    const before = countDescriptors();
+    const sent = left.send('never', [file], { signal: controller.signal, transfer: true });
+    const reason = new Error('changed my mind');
+    const outcome = sent.catch((error: unknown) => error);
+    controller.abort(reason);
+    expect(await outcome).toMatchObject({ name: 'AbortError', cause: reason });
+    expect(file.closed).toBe(true);
+    await turn(2);
+    expect(countDescriptors()).toBe(before - 1);
+    left.post('after');
+    const seen: string[] = [];
+    right.on('message', (message) => {
+      if (message.data.length < 100) seen.push(text(message.data));
+    });
+    await until(() => seen.length === 1);
+    expect(seen).toEqual(['after']);
+  });
+
+  it('is not taken back once it has left', async () => {
+    const [left, right] = channels();
+    const controller = new AbortController();
+    const sent = left.send('x', [], { ack: true, signal: controller.signal });
+    controller.abort();
+    expect(text((await next(right)).data)).toBe('x');
+    await sent;
+  });
+
+  it('leaves no listener on the signal', async () => {
+    const { EventEmitter } = await import('node:events');
+    const [left, right] = channels();
+    const { signal } = new AbortController();
+    right.on('message', () => undefined);
+    await Promise.all([left.send(large, [], { signal }), left.send('x', [], { signal, ack: true })]);
+    await Promise.all([left.send(large, [], { signal }), left.send(large, [], { signal })]);
+    expect(EventEmitter.getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
+  it('rejects by a signal that is aborted already, and sends nothing', async () => {
+    const [left, right] = channels();
+    const sent = left.send('no', [], { signal: AbortSignal.abort() });
+    expect(await codeOfRejection(sent)).toBe('ABORT_ERR');
+    left.post('yes');
+    expect(text((await next(right)).data)).toBe('yes');
+  });
+});
+
+describe('two sides', () => {
+  it('that both send as fast as they can with acknowledgements do not block each other', async () => {
+    const count = 400;
+    const [left, right] = channels({ highWater: { messages: 8 } });
+    const seen = [0, 0];
+    const fds = nullFds(2);
+    const sends: Promise<void>[] = [];
+    for (const [side, channel] of [left, right].entries()) {
+      channel.on('message', () => {
+        seen[side] = (seen[side] ?? 0) + 1;
+      });
+      for (let index = 0; index < count; index += 1)
+        sends.push(channel.send(new Uint8Array(20_000), fds, { ack: true }));
+    }
+    await Promise.all(sends);
+    expect(seen).toEqual([count, count]);
+  });
+
+  it('of which one never reads cost bounded memory and descriptors', async () => {
+    const [here, peer] = channelAndPeer({ maxQueued: { messages: 50, fds: 60 } });
+    const fds = nullFds(1);
+    const before = countDescriptors();
+    const refused = (() => {
+      try {
+        for (;;) here.post(large, fds);
+      } catch (error) {
+        return error;
+      }
+    })();
+    expect(refused).toMatchObject({ code: 'ERR_FDPASS_QUEUE_FULL' });
+    expect(countDescriptors() - before).toBeLessThanOrEqual(60);
+    expect(peer.closed).toBe(false);
+    here.destroy();
+  });
+});
+
+function channelsAccepting(accept: object): ReturnType<typeof channels> {
+  return channels({ accept });
+}
