@@ -70,6 +70,7 @@ pub(crate) fn socket_family(fd: BorrowedFd<'_>) -> io::Result<i32> {
     super::socket::name_family(fd)
 }
 
+#[expect(clippy::ptr_arg, reason = "the signature is that of every system")]
 pub(crate) fn after_receive(fds: &mut Vec<OwnedFd>, before: usize, _arrived: &mut Arrived) {
     late::mark_received(fds.get(before..).unwrap_or_default());
 }
@@ -95,6 +96,10 @@ pub(crate) fn peer_credentials(fd: BorrowedFd<'_>) -> io::Result<(u32, u32, Opti
     Ok((uid.as_raw(), gid.as_raw(), pid))
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the signature is that of every system"
+)]
 pub(crate) fn peer_pidfd(_fd: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
     Ok(None)
 }
@@ -110,6 +115,10 @@ pub(crate) fn inode_name(_fd: BorrowedFd<'_>) -> Option<String> {
 }
 
 /// The socket's own permissions mean nothing here.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the signature is that of every system"
+)]
 pub(crate) fn set_socket_mode(_fd: BorrowedFd<'_>, _mode: u32) -> io::Result<()> {
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, Backlog, Shutdown, SockaddrLike, SockaddrStorage, UnixAddr, getsockopt, sockopt,
+    AddressFamily, Shutdown, SockaddrLike, SockaddrStorage, UnixAddr, getsockopt, sockopt,
 };
 
 use super::{check, retry};
@@ -65,11 +65,11 @@ pub(crate) fn connect(fd: BorrowedFd<'_>, address: &UnixAddr) -> io::Result<()> 
 }
 
 pub(crate) fn listen(fd: BorrowedFd<'_>, backlog: u32) -> io::Result<()> {
-    let backlog = i32::try_from(backlog)
-        .ok()
-        .and_then(|n| Backlog::new(n).ok())
-        .unwrap_or(Backlog::MAXALLOWABLE);
-    Ok(nix::sys::socket::listen(&fd, backlog)?)
+    let backlog = libc::c_int::try_from(backlog).unwrap_or(libc::c_int::MAX);
+    // By an own call: nix refuses what the kernel would cap, differently on each system.
+    // SAFETY: the call takes two integers.
+    check(unsafe { libc::listen(fd.as_raw_fd(), backlog) })?;
+    Ok(())
 }
 
 pub(crate) fn shutdown_write(fd: BorrowedFd<'_>) -> io::Result<()> {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use fdpass::address::Address;
 use fdpass::error::Error;
-use fdpass::limits::{MAX_ABSTRACT_BYTES, MAX_PATH_BYTES};
+use fdpass::limits::MAX_PATH_BYTES;
 use fdpass::socket::{self, SocketType};
 
 use crate::util::{TempSocket, alone, for_each_type, long_path, pair};
@@ -110,7 +110,7 @@ fn a_path_too_long_by_one_names_its_length_and_the_limit() {
 fn the_longest_abstract_name_is_bound_and_one_byte_more_is_refused() {
     alone(|| {
         let mut name = format!("{:0>8}", std::process::id()).into_bytes();
-        name.resize(MAX_ABSTRACT_BYTES, b'n');
+        name.resize(fdpass::limits::MAX_ABSTRACT_BYTES, b'n');
         connects(&Address::abstract_name(&name).unwrap());
         name.push(b'n');
         let error = Address::abstract_name(&name).unwrap_err();

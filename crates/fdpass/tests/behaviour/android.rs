@@ -6,10 +6,9 @@ use std::os::fd::AsFd;
 use fdpass::descriptor;
 use fdpass::error::{Error, LossCause};
 
-use crate::util::{
-    assert_numbered, for_each_type, numbered_files, own_all, pair, raw_receive, receive, same_file,
-    send,
-};
+use crate::util::{assert_numbered, for_each_type, numbered_files, pair, receive, same_file, send};
+#[cfg(target_os = "linux")]
+use crate::util::{own_all, raw_receive};
 
 for_each_type! { fn the_file_that_arrives_is_the_one_that_was_sent(kind) {
     let pair = pair(kind);

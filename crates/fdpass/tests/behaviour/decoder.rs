@@ -1,8 +1,6 @@
 //! Control data as pure bytes: what was encoded is decoded, and nothing a kernel or a peer puts there does harm.
 
-use fdpass::ancillary::{
-    CMSG_APPLE, CMSG_LINUX, Credentials, Decoder, Item, Layout, encode_rights,
-};
+use fdpass::ancillary::{CMSG_APPLE, CMSG_LINUX, Decoder, Item, Layout, encode_rights};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -161,7 +159,7 @@ fn credentials_are_read_whole_or_not_at_all() {
         .iter()
         .flat_map(|number| number.to_ne_bytes())
         .collect();
-    let expected = Credentials {
+    let expected = fdpass::ancillary::Credentials {
         pid: 42,
         uid: 1000,
         gid: u32::MAX,

@@ -2,14 +2,14 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 
 use fdpass::address::Address;
 use fdpass::inspect::{self, Access, Kind};
 use fdpass::socket::{self, SocketType};
 
-use crate::util::{TempSocket, alone, for_each_type, numbered_files, pair, temp_path};
+use crate::util::{TempSocket, alone, for_each_type, pair, temp_path};
 
 fn kind(fd: &impl AsFd) -> Kind {
     inspect::describe(fd.as_fd()).unwrap().kind
@@ -154,10 +154,11 @@ fn a_descriptor_that_does_not_wait_is_said_not_to() {
 mod linux {
     use std::ffi::CStr;
     use std::io;
-    use std::os::fd::{FromRawFd, RawFd};
+    use std::os::fd::{FromRawFd, OwnedFd, RawFd};
     use std::process;
 
     use super::*;
+    use crate::util::numbered_files;
 
     /// Owns what a system call has just returned.
     fn own(number: libc::c_long) -> OwnedFd {

@@ -9,12 +9,16 @@ mod sockets;
 pub(crate) use files::{
     TempSocket, assert_numbered, long_path, numbered_files, same_file, temp_path,
 };
-pub(crate) use process::{alone, alone_with_peer, is_root, limit_descriptors, skip};
+#[cfg(target_os = "linux")]
+pub(crate) use process::is_root;
+pub(crate) use process::{alone, alone_with_peer, limit_descriptors, skip};
 pub(crate) use raw::{Raw, control_message, own_all, raw_receive, raw_send};
 #[cfg(target_os = "linux")]
 pub(crate) use raw::{raw_bind, set_raw_option};
 pub(crate) use snapshot::{assert_cloexec, assert_closed, count_fds, guarded, is_open};
-pub(crate) use sockets::{Pair, borrow, pair, receive, receive_partial, send};
+#[cfg(target_os = "linux")]
+pub(crate) use sockets::Pair;
+pub(crate) use sockets::{borrow, pair, receive, receive_partial, send};
 
 /// The same test for each type of socket the system has, each in its own process.
 ///

@@ -119,6 +119,7 @@ pub(crate) fn limit_descriptors(free: usize) {
     setrlimit(Resource::RLIMIT_NOFILE, limit.try_into().unwrap(), hard).unwrap();
 }
 
+#[cfg(target_os = "linux")]
 pub(crate) fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }

@@ -103,6 +103,7 @@ pub(crate) fn own_all(control: &[u8]) -> Vec<OwnedFd> {
 }
 
 /// Turns on an option of a socket that the library itself never turns on.
+#[cfg(target_os = "linux")]
 pub(crate) fn set_raw_option(socket: &impl AsFd, option: i32, value: i32) -> io::Result<()> {
     // SAFETY: `value` is an int of the length stated.
     let result = unsafe {
@@ -122,6 +123,7 @@ pub(crate) fn set_raw_option(socket: &impl AsFd, option: i32, value: i32) -> io:
 }
 
 /// Binds to `path` as other programs may: without a zero byte at its end, as many bytes as there are.
+#[cfg(target_os = "linux")]
 pub(crate) fn raw_bind(socket: &impl AsFd, path: &[u8]) -> io::Result<()> {
     // SAFETY: `sockaddr_un` holds integers only, for which all zero bits is a value.
     let mut address: libc::sockaddr_un = unsafe { mem::zeroed() };
