@@ -11,6 +11,7 @@ pub mod inspect;
 pub mod limits;
 pub mod link;
 pub mod message;
+pub mod prefork;
 pub mod socket;
 mod sys;
 

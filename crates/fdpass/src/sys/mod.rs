@@ -20,7 +20,14 @@ mod message;
 #[cfg_attr(all(target_os = "linux", fdpass_portable), path = "portable.rs")]
 #[cfg_attr(target_vendor = "apple", path = "apple.rs")]
 mod platform;
+#[cfg_attr(target_os = "linux", path = "linux_poller.rs")]
+#[cfg_attr(target_vendor = "apple", path = "apple_poller.rs")]
+mod poller;
 mod socket;
+mod tcp;
+#[cfg_attr(target_os = "linux", path = "linux_tcp.rs")]
+#[cfg_attr(target_vendor = "apple", path = "apple_tcp.rs")]
+mod tcp_platform;
 
 pub(crate) use descriptor::{
     access_mode, borrow_all, close_all, duplicate, fstat, is_close_on_exec, is_nonblocking, is_tty,
@@ -38,6 +45,59 @@ pub(crate) use socket::{
     AF_INET, AF_INET6, AF_UNIX, RawAddress, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM, bind, connect,
     is_listening, listen, local_address, peer_address, shutdown_write, socket_type,
 };
+
+pub(crate) use poller::Poller;
+pub(crate) use tcp::{bind_tcp, peek, set_nodelay};
+pub(crate) use tcp_platform::{accept_peer, set_defer_accept, tcp_counts};
+
+/// Where a TCP connection stands, as far as it matters to who may have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TcpState {
+    Established,
+    /// The peer has sent its end.
+    CloseWait,
+    Other,
+}
+
+/// What has gone through a TCP connection, seen from this end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TcpCounts {
+    pub(crate) state: TcpState,
+    /// Bytes that a process has taken out of the receive queue.
+    pub(crate) read: u64,
+    /// Bytes that a process has written, sent or waiting in the send queue.
+    pub(crate) sent: u64,
+}
+
+/// What is waited for on a descriptor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Interest {
+    pub(crate) read: bool,
+    pub(crate) write: bool,
+}
+
+impl Interest {
+    pub(crate) const NONE: Self = Self {
+        read: false,
+        write: false,
+    };
+    pub(crate) const READ: Self = Self {
+        read: true,
+        write: false,
+    };
+
+    const fn any(self) -> bool {
+        self.read || self.write
+    }
+}
+
+/// A descriptor that is ready, by its token.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ready {
+    pub(crate) token: u64,
+    /// For reading, or it has failed. Otherwise it is ready for writing.
+    pub(crate) read: bool,
+}
 
 /// `SOL_SOCKET`: the level of every control message this library knows.
 pub(crate) const SOL_SOCKET: i32 = libc::SOL_SOCKET;

@@ -85,7 +85,7 @@ pub(crate) enum RawAddress {
     Other,
 }
 
-fn inet(storage: &SockaddrStorage) -> RawAddress {
+pub(super) fn inet(storage: &SockaddrStorage) -> RawAddress {
     if let Some(address) = storage.as_sockaddr_in() {
         return RawAddress::Inet(SocketAddr::from((address.ip(), address.port())));
     }
