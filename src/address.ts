@@ -12,7 +12,11 @@ import { Fd } from './fd.js';
  */
 export type Address = string | { readonly path: string } | { readonly abstract: string } | Fd | number;
 
-/** An address that has a name, as the binding takes it. */
+/**
+ * An address that has a name, as the binding takes it.
+ *
+ * @internal
+ */
 export interface Name {
   readonly kind: typeof PATH | typeof ABSTRACT;
   readonly text: string;

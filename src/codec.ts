@@ -57,8 +57,6 @@ export type CodecName = 'bytes' | 'json' | 'v8';
 
 /**
  * A codec as a channel uses it.
- *
- * @internal
  */
 export interface Wire<T> {
   readonly id: number;

@@ -1,6 +1,8 @@
 // What `npm run ready` checks besides the tests. Each check is one pass, failure or visible skip.
 import { spawnSync } from 'node:child_process';
-import { run, runPackage } from './command.mjs';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { root, run, runPackage } from './command.mjs';
 import { profiles } from './native.mjs';
 import { fail, pass, skip } from './report.mjs';
 import { workflowLinters } from './workflows.mjs';
@@ -27,6 +29,7 @@ export const checks = [
   },
   { name: 'biome', check: () => runPackage('biome', ['ci', '--colors=off', '.'], { quiet: true }) },
   { name: 'tsc', check: () => runPackage('tsc', ['-p', '.', '--noEmit'], { quiet: true }) },
+  { name: 'declarations stand alone', check: declarations },
   { name: 'generated files are committed', needs: ['git'], check: committed },
   {
     name: 'API reports',
@@ -51,6 +54,15 @@ function cargo(args, env) {
 
 function isThere([program, ...subcommand]) {
   return spawnSync(program, [...subcommand, '--version']).status === 0;
+}
+
+/** As the strictest of users compiles them: nothing is skipped, and what was left out as internal must not be missed. */
+function declarations() {
+  const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const entries = Object.values(exports).flatMap(({ types }) => types ?? []);
+  const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2022'];
+  const library = ['--lib', 'es2023,esnext.disposable'];
+  return runPackage('tsc', ['--ignoreConfig', ...options, ...library, ...entries], { quiet: true });
 }
 
 /** The build has just written them: what differs from the index was stale. */

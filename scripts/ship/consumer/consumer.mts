@@ -1,9 +1,12 @@
 // A strict consumer: compiled, never run. It names the types it gets, so that none of them may silently be `any`.
 import { createServer, type Socket } from 'node:net';
 import {
+  type Channel,
+  connect,
   Fd,
   type FdInfo,
   FdpassError,
+  type Message,
   type ReceivedMessage,
   receiveMessage,
   sendMessage,
@@ -23,6 +26,17 @@ if (message) {
   const socket: Known<Socket> | undefined = fd?.toSocket();
   console.log(socket?.remotePort, message.data.byteLength);
 }
+const channel: Channel<Uint8Array> = await connect('/tmp/socket', {});
+for await (const { data, fds } of channel) {
+  const bytes: Known<number> = data.byteLength;
+  console.log(
+    bytes,
+    [...fds].map((fd) => fd.fd),
+  );
+}
+const last: Message<Uint8Array> | undefined = await channel.receive();
+console.log(last?.error?.code);
+await channel.send(new Uint8Array(1), [a], { transfer: true });
 try {
   Fd.adopt(3).close();
 } catch (error) {
