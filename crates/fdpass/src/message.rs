@@ -185,31 +185,32 @@ pub fn receive(
     }))
 }
 
-/// [`receive`] into a list that the caller uses again and again: nothing is allocated while its capacity lasts. The list
-/// must be empty.
+/// [`receive`] into a list that the caller uses again and again: nothing is allocated while its capacity lasts. What
+/// came is appended.
 ///
 /// # Errors
-/// As [`receive`]; the list is then empty.
+/// As [`receive`]; the list is then as it was.
 pub fn receive_reusing(
     socket: Socket<'_>,
     buffer: &mut [u8],
     fds: &mut Vec<OwnedFd>,
     limits: &ReceiveLimits,
 ) -> Result<Option<(Arrival, Truncation)>> {
+    let before = fds.len();
     let Some(arrival) = receive_into(socket, buffer, fds, limits.wait)? else {
         return Ok(None);
     };
-    let truncation = measure_truncation(socket, &arrival, fds.len(), limits.max_fds);
+    let arrived = fds.len() - before;
+    let truncation = measure_truncation(socket, &arrival, arrived, limits.max_fds);
     if !truncation.is_none() && limits.truncation == TruncationPolicy::Error {
-        descriptor::close_all(fds);
+        descriptor::close_all(&mut fds.split_off(before));
         return Err(Error::Truncated {
             truncation,
             bytes: arrival.bytes,
         });
     }
-    if fds.len() > limits.max_fds {
-        let mut surplus = fds.split_off(limits.max_fds);
-        descriptor::close_all(&mut surplus);
+    if arrived > limits.max_fds {
+        descriptor::close_all(&mut fds.split_off(before + limits.max_fds));
     }
     Ok(Some((arrival, truncation)))
 }

@@ -29,37 +29,3 @@ pub const CONTROL_BYTES: usize = CMSG_NATIVE.space(MAX_FDS_PER_RECEIVE * 4)
     + CMSG_NATIVE.space(CREDENTIALS_BYTES)
     + CMSG_NATIVE.space(4)
     + OTHER_BYTES;
-
-/// Room for the control data of one message, aligned as the kernel wants it.
-#[derive(Debug)]
-#[repr(C, align(8))]
-pub struct ControlBuffer {
-    bytes: [u8; CONTROL_BYTES],
-}
-
-impl ControlBuffer {
-    /// An empty buffer.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self {
-            bytes: [0; CONTROL_BYTES],
-        }
-    }
-
-    /// The whole buffer.
-    #[must_use]
-    pub const fn bytes(&self) -> &[u8; CONTROL_BYTES] {
-        &self.bytes
-    }
-
-    /// The whole buffer, to be filled.
-    pub const fn bytes_mut(&mut self) -> &mut [u8; CONTROL_BYTES] {
-        &mut self.bytes
-    }
-}
-
-impl Default for ControlBuffer {
-    fn default() -> Self {
-        Self::new()
-    }
-}

@@ -109,7 +109,11 @@ pub(crate) fn receive(
 ) -> io::Result<Arrived> {
     match receive_once(socket, parts, fds, wait) {
         Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
-            let arrived = receive_once(socket, parts, fds, wait)?;
+            // Without waiting: had the data gone as well, this would wait for the next message.
+            let arrived = match receive_once(socket, parts, fds, false) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Arrived::default(),
+                result => result?,
+            };
             Ok(Arrived {
                 control_truncated: true,
                 ..arrived

@@ -138,3 +138,45 @@ fn a_file_called_as_a_memfd_is_shown_was_described_as_one() {
         assert_eq!(inspect::describe(file.as_fd()).unwrap().kind, expected);
     });
 }
+
+/// A list that was not empty was counted as if all of it had come, and closed with what had.
+#[test]
+fn a_list_that_was_not_empty_was_closed_with_what_came() {
+    use fdpass::error::{Error, LossCause};
+    use fdpass::message::{ReceiveLimits, TruncationPolicy, Wait, receive_reusing};
+
+    alone(|| {
+        let pair = crate::util::pair(SocketType::Stream);
+        let mut fds: Vec<OwnedFd> = Vec::new();
+        fds.extend(
+            crate::util::numbered_files(3)
+                .into_iter()
+                .map(OwnedFd::from),
+        );
+        let mut receive = |max_fds, truncation| {
+            crate::util::send(pair.left(), b"x", &crate::util::numbered_files(2)).unwrap();
+            let limits = ReceiveLimits {
+                max_fds,
+                truncation,
+                wait: Wait::Never,
+            };
+            let result = receive_reusing(pair.right(), &mut [0; 1], &mut fds, &limits);
+            (result, fds.len())
+        };
+        let (result, left) = receive(1, TruncationPolicy::Error);
+        let Err(Error::Truncated { truncation, .. }) = result else {
+            panic!("{result:?}");
+        };
+        assert_eq!((truncation.arrived, truncation.sent, left), (2, Some(2), 3));
+        let (result, left) = receive(1, TruncationPolicy::Partial);
+        let (_, truncation) = result.unwrap().unwrap();
+        assert_eq!(truncation.descriptors, Some(LossCause::Surplus));
+        assert_eq!(left, 4);
+        let (result, left) = receive(2, TruncationPolicy::Error);
+        assert!(result.unwrap().unwrap().1.is_none());
+        assert_eq!(left, 6);
+        let rest = fds.split_off(3);
+        crate::util::assert_numbered(fds, 0, 3);
+        drop(rest);
+    });
+}
