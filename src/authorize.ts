@@ -75,14 +75,16 @@ async function decideBy(
   closing: AbortSignal,
 ): Promise<FdpassError | undefined> {
   const ending = new AbortController();
-  const end = (): void => ending.abort(closing.reason);
+  const end = (): void => ending.abort(unauthorized(peer, 'the listener is closed'));
   closing.addEventListener('abort', end, { once: true });
   const timer = setTimeout(() => ending.abort(unauthorized(peer, 'the decision took too long')), timeout);
   try {
     const admitted = await Promise.race([authorize(peer, ending.signal), aborted(ending.signal)]);
+    // A function that gives up and says yes is too late all the same.
+    if (ending.signal.aborted) return ending.signal.reason;
     return admitted === true ? undefined : unauthorized(peer, '`authorize` said no');
   } catch (cause) {
-    return unauthorized(peer, '`authorize` failed', cause);
+    return ending.signal.aborted ? ending.signal.reason : unauthorized(peer, '`authorize` failed', cause);
   } finally {
     clearTimeout(timer);
     closing.removeEventListener('abort', end);

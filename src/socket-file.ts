@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { linkSync, lstatSync, renameSync, type Stats, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Name, pathName } from './address.js';
-import { calling, FdpassError, fromNative } from './errors.js';
+import { FdpassError, fromNative } from './errors.js';
 import { type Fd, ownNumber } from './fd.js';
 import { native } from './native.js';
 
@@ -26,7 +26,7 @@ export function bindFile(where: Name, mode: number, backlog: number, replace: bo
   const path = where.text;
   const temporary = join(dirname(path), `.${randomBytes(5).toString('hex')}`);
   const name = pathName(temporary);
-  const listener = ownNumber(calling(() => native.listenUnix(name.kind, name.bytes, mode, backlog)));
+  const listener = listenAt(name, mode, backlog, path);
   try {
     const own = lstatSync(temporary);
     if (replace) renameSync(temporary, path);
@@ -35,6 +35,14 @@ export function bindFile(where: Name, mode: number, backlog: number, replace: bo
   } catch (error) {
     listener.close();
     unlinkIfThere(temporary);
+    throw withPath(error, path);
+  }
+}
+
+function listenAt({ kind, bytes }: Name, mode: number, backlog: number, path: string): Fd {
+  try {
+    return ownNumber(native.listenUnix(kind, bytes, mode, backlog));
+  } catch (error) {
     throw withPath(error, path);
   }
 }
