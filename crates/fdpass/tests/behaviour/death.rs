@@ -138,7 +138,16 @@ fn a_receiver_that_is_killed_closes_what_it_never_took() {
     );
 }
 
+/// The Rust runtime ignores SIGPIPE, so that it would hide one: as in a C program, it ends this process.
+fn let_sigpipe_kill() {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+
+    // SAFETY: no handler of this program runs, the default action is the kernel's.
+    unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }.unwrap();
+}
+
 for_each_type! { fn sending_to_a_closed_peer_is_an_error_without_a_signal(kind) {
+    let_sigpipe_kill();
     let pair = pair(kind);
     drop(pair.right);
     let socket = Socket::check(pair.left.as_fd()).unwrap();

@@ -10,25 +10,43 @@ use crate::util::{TempSocket, alone, for_each_type, limit_descriptors, pair};
 #[cfg(target_os = "linux")]
 use crate::util::{assert_numbered, is_root, numbered_files, receive, send, skip};
 
-/// The kernel counts descriptors in flight for each user, against `RLIMIT_NOFILE` of the sender; root is exempt.
+/// The types of sockets that the system has.
 #[cfg(target_os = "linux")]
-fn too_many_in_flight(kind: SocketType) {
+const TYPES: &[SocketType] = &[
+    SocketType::Stream,
+    SocketType::Datagram,
+    #[cfg(not(fdpass_portable))]
+    SocketType::SeqPacket,
+];
+
+/// The kernel counts descriptors in flight for each user, against `RLIMIT_NOFILE` of the sender; root is exempt. One
+/// test for all types: two at the same time would count each other's descriptors.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_user_with_too_many_descriptors_in_flight_is_refused_until_some_are_taken() {
     use nix::sys::resource::{Resource, setrlimit};
     use nix::unistd::{Gid, Uid};
 
-    if !is_root() {
-        return skip(
-            "only root can become the user that this needs (another program of yours would disturb it)",
-        );
-    }
+    alone(|| {
+        if !is_root() {
+            return skip("only root can become another user, whose descriptors nobody else counts");
+        }
+        let files = numbered_files(10);
+        setrlimit(Resource::RLIMIT_NOFILE, 50, 50).unwrap();
+        nix::unistd::setgid(Gid::from_raw(65534)).unwrap();
+        nix::unistd::setuid(Uid::from_raw(65534)).unwrap();
+        for kind in TYPES {
+            too_many_in_flight(*kind, &files);
+        }
+    });
+}
+
+#[cfg(target_os = "linux")]
+fn too_many_in_flight(kind: SocketType, files: &[std::fs::File]) {
     let pair = pair(kind);
-    let files = numbered_files(10);
-    setrlimit(Resource::RLIMIT_NOFILE, 50, 50).unwrap();
-    nix::unistd::setgid(Gid::from_raw(65534)).unwrap();
-    nix::unistd::setuid(Uid::from_raw(65534)).unwrap();
     let mut sent = 0;
     let error = loop {
-        match send(pair.left(), b"x", &files) {
+        match send(pair.left(), b"x", files) {
             Ok(_) => sent += 1,
             Err(error) => break error,
         }
@@ -40,25 +58,18 @@ fn too_many_in_flight(kind: SocketType) {
     assert!(!error.is_would_block());
     assert!(sent > 0);
     // It passes as soon as the receiver has taken some, and nothing of the refused message was sent.
-    let received = receive(pair.right(), &mut [0; 1], 10).unwrap().unwrap();
-    assert_numbered(received.fds, 0, 10);
-    send(pair.left(), b"x", &files).unwrap();
-    for _ in 0..sent {
+    let take = || {
         let received = receive(pair.right(), &mut [0; 1], 10).unwrap().unwrap();
         assert_numbered(received.fds, 0, 10);
-    }
+    };
+    take();
+    send(pair.left(), b"x", files).unwrap();
+    (0..sent).for_each(|_| take());
     assert!(
         receive(pair.right(), &mut [0; 1], 10)
             .unwrap_err()
             .is_would_block()
     );
-}
-
-/// One test for all types: two at the same time would count each other's descriptors.
-#[cfg(target_os = "linux")]
-#[test]
-fn a_user_with_too_many_descriptors_in_flight_is_refused_until_some_are_taken() {
-    alone(|| too_many_in_flight(SocketType::Stream));
 }
 
 for_each_type! { fn a_pair_that_finds_no_free_number_leaves_none_behind(kind) {
