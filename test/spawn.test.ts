@@ -1,0 +1,91 @@
+import { once } from 'node:events';
+import { Channel, type ChildWithChannel, Fd, spawnWithChannel } from 'fdpass';
+import { describe, expect, it } from 'vitest';
+import { codeOfRejection, ending, event, next, text, until } from './helpers/channels.js';
+import { fixturePath } from './helpers/children.js';
+import { atEndOfTest } from './helpers/cleanup.js';
+import { closing, codeOf, fileFd, nullFds, readAll } from './helpers/descriptors.js';
+
+/** Ends the child and the channel with the test. */
+function tidy<T>(started: ChildWithChannel<T>): ChildWithChannel<T> {
+  ending(started.channel as Channel<unknown>);
+  atEndOfTest(async () => {
+    const { child } = started;
+    if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  });
+  return started;
+}
+
+describe('spawnWithChannel()', () => {
+  it('starts a Node program with a channel', async () => {
+    const { child, channel } = tidy(
+      spawnWithChannel(process.execPath, [fixturePath('echo-channel')], { stdio: 'inherit' }),
+    );
+    await channel.send('there and back', [fileFd('content'), ...nullFds(300)], { ack: true });
+    const message = await next(channel);
+    expect([text(message.data), message.fds.length]).toEqual(['there and back', 301]);
+    expect(readAll(closing(message.fds.take(0)))).toBe('content');
+    const exited = once(child, 'exit');
+    await channel.close();
+    expect(await exited).toEqual([0, null]);
+  });
+
+  it('puts its socket behind what stdio lists, and adds to the environment it is given', async () => {
+    const program = 'console.log(process.env.FDPASS_CHANNEL_FD, process.env.MINE, process.env.HOME)';
+    const { child } = tidy(
+      spawnWithChannel(process.execPath, ['--eval', program], {
+        stdio: ['ignore', 'pipe', 'inherit', 'ignore', 'ignore'],
+        env: { MINE: 'yes' },
+      }),
+    );
+    const printed: Buffer[] = [];
+    child.stdout?.on('data', (data: Buffer) => printed.push(data));
+    await once(child, 'close');
+    expect(text(Buffer.concat(printed))).toBe('5 yes undefined\n');
+  });
+
+  it('tells by the channel that a program cannot be started', async () => {
+    const { child, channel } = tidy(spawnWithChannel('/no/such/program'));
+    const error = once(child, 'error');
+    expect(await codeOfRejection(channel.receive())).toBe('ERR_FDPASS_PEER_GONE');
+    expect(await error).toEqual([expect.objectContaining({ code: 'ENOENT' })]);
+  });
+
+  it('leaves nothing open when the arguments are wrong', () => {
+    expect(() => spawnWithChannel(5 as never)).toThrow();
+    expect(() => spawnWithChannel('true', [], { codec: 'xml' } as never)).toThrow();
+  });
+
+  it('tells when the child is killed', async () => {
+    const { child, channel } = tidy(spawnWithChannel(process.execPath, [fixturePath('chatter')]));
+    const close = event(channel, 'close');
+    let seen = 0;
+    channel.on('error', () => undefined);
+    channel.on('message', () => {
+      seen += 1;
+    });
+    await until(() => seen > 20);
+    child.kill('SIGKILL');
+    await close;
+  });
+});
+
+describe('Channel.fromParent()', () => {
+  it('needs a parent that left a channel', () => {
+    expect(codeOf(() => Channel.fromParent())).toBe('ERR_FDPASS_NO_PARENT');
+    process.env.FDPASS_CHANNEL_FD = 'three';
+    expect(codeOf(() => Channel.fromParent())).toBe('ERR_FDPASS_NO_PARENT');
+    expect(process.env.FDPASS_CHANNEL_FD).toBeUndefined();
+  });
+
+  it('does not take another descriptor that has the number now', () => {
+    const file = fileFd('not a socket');
+    const copy = Fd.duplicate(file).release();
+    process.env.FDPASS_CHANNEL_FD = String(copy);
+    expect(codeOf(() => Channel.fromParent())).toBe('ERR_FDPASS_KIND');
+    // It is still open, and nobody's.
+    Fd.adopt(copy).close();
+  });
+});
