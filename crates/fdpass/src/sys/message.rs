@@ -185,3 +185,19 @@ fn take_installed(control: &[u8], fds: &mut Vec<OwnedFd>, arrived: &mut Arrived)
 // What the casts above rely on.
 const _: () = assert!(size_of::<IoSlice<'_>>() == size_of::<libc::iovec>());
 const _: () = assert!(size_of::<IoSliceMut<'_>>() == size_of::<libc::iovec>());
+
+#[cfg(test)]
+mod tests {
+    use super::{Arrived, take_installed};
+    use crate::ancillary::{CMSG_NATIVE, encode_rights};
+
+    #[test]
+    fn a_slot_that_the_kernel_refused_is_counted_and_never_owned() {
+        let mut control = [0; 64];
+        let refused = [-13, -1, i32::MIN];
+        let length = encode_rights(CMSG_NATIVE, &mut control, refused.into_iter());
+        let (mut fds, mut arrived) = (Vec::new(), Arrived::default());
+        take_installed(&control[..length.unwrap()], &mut fds, &mut arrived);
+        assert_eq!((fds.len(), arrived.refused), (0, 3));
+    }
+}

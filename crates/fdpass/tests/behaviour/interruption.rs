@@ -41,10 +41,18 @@ fn in_a_storm<T>(body: impl FnOnce() -> T) -> T {
                 thread::park_timeout(Duration::from_micros(100));
             }
         });
-        let result = body();
-        over.store(true, Ordering::Relaxed);
-        result
+        // At the end of a failed test, too.
+        let _end = End(&over);
+        body()
     })
+}
+
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// How long a test must be under way to prove something.
@@ -79,7 +87,7 @@ for_each_type! { fn a_receive_that_waits_in_the_kernel_is_not_ended_by_signals(k
         let waiting = scope.spawn(|| in_a_storm(|| {
             message::receive(pair.right(), &mut [0; 4], &ReceiveLimits::default())
         }));
-        while SIGNALS.load(Ordering::Relaxed) < 50 {
+        while SIGNALS.load(Ordering::Relaxed) < 50 && !waiting.is_finished() {
             thread::yield_now();
         }
         send(pair.left(), b"x", &numbered_files(1)).unwrap();
@@ -125,7 +133,7 @@ fn an_accept_that_waits_is_not_ended_by_signals() {
         socket::listen(listener.as_fd(), 4).unwrap();
         thread::scope(|scope| {
             let waiting = scope.spawn(|| in_a_storm(|| socket::accept(listener.as_fd())));
-            while SIGNALS.load(Ordering::Relaxed) < 50 {
+            while SIGNALS.load(Ordering::Relaxed) < 50 && !waiting.is_finished() {
                 thread::yield_now();
             }
             let client = socket::create(SocketType::Stream).unwrap();
