@@ -1,15 +1,21 @@
 //! At the descriptor limit: the message that does not fit is damaged, all others are whole.
 //!
 //! The limit is the process's, so this is one test alone in its program.
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a helper of tests fails like a test"
+)]
 
-mod link_support;
+#[path = "link/support/mod.rs"]
+mod support;
 
 use std::fs::File;
 
 use fdpass::link::{Damage, SendOptions};
-use link_support::{End, Fault, Tag, pair, settle};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use support::{End, Fault, Tag, pair, settle};
 
 /// Runs `act` with room for exactly `free` more descriptors.
 fn with_free<R>(free: u64, act: impl FnOnce() -> R) -> R {

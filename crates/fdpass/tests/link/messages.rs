@@ -1,11 +1,9 @@
 //! Messages arrive whole, in order, each with its own descriptors.
 
-mod link_support;
-
 use std::os::fd::BorrowedFd;
 
+use crate::support::{Keep, Tag, pair, settle};
 use fdpass::link::{Budget, FdBatch, MessageMeta, ReadBuffer, SendOptions, Sink, SinkStatus, Stop};
-use link_support::{Keep, Tag, pair, settle};
 
 #[test]
 fn messages_of_every_size_carry_their_descriptors() {

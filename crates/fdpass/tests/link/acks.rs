@@ -1,15 +1,12 @@
 //! Acknowledgements: who is told what, and what waits for it.
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
-
-mod link_support;
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::{End, Fault, Tag, pair, pair_with, settle, with_raw_peer};
 use fdpass::link::{Config, Damage, Limits, LinkError, SendOptions, State, Waited};
 use fdpass::{inspect, socket};
-use link_support::{End, Fault, Tag, pair, pair_with, settle, with_raw_peer};
 
 #[test]
 fn one_acknowledgement_answers_many_messages() {

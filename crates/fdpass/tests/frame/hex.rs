@@ -1,5 +1,4 @@
 //! The wire format, literally: each line of a table is bytes on the wire and what they mean.
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use fdpass::frame::{
     AckEntry, AckStatus, Decoder, Event, FLAG_ACK_WANTED, Frame, FrameKind, Header, Preamble,

@@ -1,10 +1,9 @@
 //! Arbitrary bytes never panic the decoder, and what is encoded is read back however it is cut.
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use fdpass::frame::{Frame, Header, Preamble, Totals, kind};
 use proptest::prelude::*;
 
-include!("../../../fuzz/checks/decode_frame.rs");
+include!("../../../../fuzz/checks/decode_frame.rs");
 
 /// A message as the encoder is given it: payload, descriptors, and how many bytes one frame may take.
 #[derive(Clone, Debug)]

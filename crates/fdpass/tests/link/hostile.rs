@@ -1,16 +1,13 @@
 //! A peer that writes what it likes: one coded error, and nothing is kept, leaked or trusted.
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
-
-mod link_support;
 
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use crate::support::{End, Tag, with_raw_peer};
 use fdpass::frame::{
     AckEntry, AckStatus, CODEC_JSON, Header, MAX_FRAME_BYTES, Preamble, ProtocolError, Totals, kind,
 };
 use fdpass::link::{Config, Damage, Limits, LinkError, SocketTransport, State, Stop, Transport};
-use link_support::{End, Tag, with_raw_peer};
 use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
 
 /// The bare hands of a peer.

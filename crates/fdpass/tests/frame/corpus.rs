@@ -1,6 +1,6 @@
 //! Replays the corpus of the fuzz target `decode_frame` on the stable toolchain, and every cut of every entry.
 
-include!("../../../fuzz/checks/decode_frame.rs");
+include!("../../../../fuzz/checks/decode_frame.rs");
 
 #[test]
 fn nothing_in_the_corpus_breaks_the_decoder() {

@@ -1,11 +1,9 @@
 //! How a link ends: on purpose, by its peer, by time.
 
-mod link_support;
-
 use std::time::Duration;
 
+use crate::support::{End, Fault, Tag, pair, pair_with, settle, with_raw_peer};
 use fdpass::link::{Config, LinkError, SendOptions, State, Stop, Waited};
-use link_support::{End, Fault, Tag, pair, pair_with, settle, with_raw_peer};
 
 #[test]
 fn both_sides_close_and_finish() {

@@ -1,13 +1,10 @@
 //! Random conversations over real sockets with random faults: every descriptor's identity arrives with its message, in
 //! order, exactly once.
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
-
-mod link_support;
 
 use std::os::fd::BorrowedFd;
 
+use crate::support::{End, Fault, Tag, pair_with, settle};
 use fdpass::link::{Config, Flush, SendOptions};
-use link_support::{End, Fault, Tag, pair_with, settle};
 use proptest::prelude::*;
 
 const TAGS: usize = 5;

@@ -1,13 +1,10 @@
 //! Whatever the kernel does to a call, every descriptor arrives with its message, in order, once.
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
-
-mod link_support;
 
 use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 
+use crate::support::{End, Fault, Tag, pair, settle};
 use fdpass::link::{Damage, Flush, LinkError, Load, SendOptions, State};
-use link_support::{End, Fault, Tag, pair, settle};
 
 /// Messages of all shapes, small enough to cut at every byte: empty, plain, with descriptors, of several frames.
 const SHAPES: [(usize, usize); 6] = [(0, 0), (5, 2), (0, 1), (9, 0), (3, 300), (1, 1)];

@@ -5,13 +5,7 @@
     clippy::allow_attributes,
     unreachable_pub,
     unused_imports,
-    reason = "each test file is a program of its own and uses a part of this"
-)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test may fail loudly"
+    reason = "two test programs share this and each uses a part"
 )]
 
 mod fault;
