@@ -10,6 +10,7 @@ use super::inbox::Stage;
 use super::sink::{Budget, Received, Sink, Stop};
 use super::transport::{Chunk, Transport};
 use crate::error::Syscall;
+use crate::frame::MAX_FRAME_FDS;
 use crate::limits::LINK_ASSEMBLY_STEP;
 
 /// What one wake-up works with.
@@ -89,10 +90,9 @@ impl<T: Transport> Link<T> {
                 return Ok(Stop::Drained);
             }
             let (tally, budget) = (&pass.tally, pass.budget);
-            if tally.bytes >= budget.bytes
-                || tally.messages >= budget.messages
-                || tally.fds >= budget.fds
-            {
+            // The next read may bring as many descriptors as a frame has.
+            let full = tally.fds > 0 && tally.fds + usize::from(MAX_FRAME_FDS) > budget.fds;
+            if tally.bytes >= budget.bytes || tally.messages >= budget.messages || full {
                 return Ok(Stop::Budget);
             }
             match self.read(pass)? {

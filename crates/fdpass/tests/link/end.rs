@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::support::{End, Fault, Tag, pair, pair_with, settle, with_raw_peer};
-use fdpass::link::{Config, LinkError, SendOptions, State, Stop, Waited};
+use fdpass::link::{Config, LinkError, Marks, SendOptions, State, Stop, Waited};
 
 #[test]
 fn both_sides_close_and_finish() {
@@ -72,7 +72,14 @@ fn both_sides_close_at_the_same_time_with_full_queues() {
 
 #[test]
 fn a_peer_that_never_reads_bounds_the_queue_and_the_close() {
-    let (mut left, deaf) = with_raw_peer(Config::default());
+    let config = Config {
+        most: Marks {
+            fds: 3_000,
+            ..Config::default().most
+        },
+        ..Config::default()
+    };
+    let (mut left, deaf) = with_raw_peer(config);
     let tag = Tag::new();
     let fds = vec![tag.fd(); 253];
     let error = loop {
@@ -84,7 +91,7 @@ fn a_peer_that_never_reads_bounds_the_queue_and_the_close() {
         }
     };
     assert_eq!(error, LinkError::QueueFull);
-    assert!(left.link.queued().fds <= 16_384);
+    assert!(left.link.queued().fds <= 3_000);
     left.link.close(left.now);
     let deadline = left.link.next_deadline().unwrap();
     assert_eq!(deadline - left.now, Config::default().close_timeout);

@@ -164,11 +164,11 @@ fn a_wake_up_is_bounded_in_messages_bytes_and_descriptors() {
         messages,
         fds,
     };
-    // The one that looks at descriptors has read a message too many and keeps it for the next.
+    // A read may bring 253 descriptors, so the third stops with room for less than that.
     let budgets = [
         (budget(most, 3, most), 3),
         (budget(2_000, most, most), 2),
-        (budget(most, most, 450), 4),
+        (budget(most, most, 550), 3),
         (budget(most, most, 10), 1),
     ];
     for (budget, expected) in budgets {
