@@ -16,3 +16,4 @@ mod faults;
 mod hostile;
 mod messages;
 mod property;
+mod python;

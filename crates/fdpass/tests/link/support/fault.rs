@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
 use fdpass::link::{Chunk, SocketTransport, Transport};
@@ -85,6 +85,12 @@ impl FaultTransport {
     fn count<R>(&self, bytes: usize, result: R) -> R {
         self.script.borrow_mut().moved += bytes;
         result
+    }
+}
+
+impl AsFd for FaultTransport {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inner.as_fd()
     }
 }
 
