@@ -3,15 +3,22 @@ import type { Readable, Writable } from 'node:stream';
 import { ReadStream, WriteStream } from 'node:tty';
 import { calling } from '../errors.js';
 import type { FdInfo } from '../inspect.js';
-import { wrongKind } from './kind.js';
+import { runtime } from '../runtime.js';
+import { unsupportedHere, wrongKind } from './kind.js';
 import { isStream, openSocket } from './net.js';
 
-/** Kinds whose reads never wait for a peer: the thread pool of `node:fs` does them. */
-const FILES: ReadonlySet<FdInfo['kind']> = new Set(['file', 'memfd', 'device']);
+/** Kinds whose reads never wait for a peer: the thread pool of `node:fs` does them. Bun's does those of pipes too. */
+const FILES: ReadonlySet<FdInfo['kind']> = new Set([
+  'file',
+  'memfd',
+  'device',
+  ...(runtime === 'bun' ? (['pipe'] as const) : []),
+]);
 
 /** Opens a readable stream on `fd`, which is its own from then on; nothing is moved when this throws. */
 export function toReadStream(fd: number, info: FdInfo): Readable {
   if (info.access === 'write') throw wrongKind('toReadStream', 'a descriptor opened for reading', info);
+  if (runtime === 'deno' && !isStream(info)) throw unsupportedHere('toReadStream', 'Use readSync()');
   if (FILES.has(info.kind)) return createReadStream('', { fd });
   if (info.kind === 'tty') return calling(() => new ReadStream(fd));
   if (isStream(info)) return openSocket(fd, info, {});
@@ -21,6 +28,7 @@ export function toReadStream(fd: number, info: FdInfo): Readable {
 /** Opens a writable stream on `fd`, which is its own from then on; nothing is moved when this throws. */
 export function toWriteStream(fd: number, info: FdInfo): Writable {
   if (info.access === 'read') throw wrongKind('toWriteStream', 'a descriptor opened for writing', info);
+  if (runtime === 'deno' && !isStream(info)) throw unsupportedHere('toWriteStream', 'Use writeSync()');
   if (FILES.has(info.kind)) return createWriteStream('', { fd });
   if (info.kind === 'tty') return calling(() => new WriteStream(fd));
   if (isStream(info)) return openSocket(fd, info, {});

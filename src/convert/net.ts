@@ -1,7 +1,8 @@
-import { createServer, type Server, Socket } from 'node:net';
+import { createServer, type NetConnectOpts, Server, Socket } from 'node:net';
 import { calling, refusal } from '../errors.js';
 import type { FdInfo } from '../inspect.js';
-import { wrongKind } from './kind.js';
+import { runtime } from '../runtime.js';
+import { unsupportedHere, wrongKind } from './kind.js';
 
 /** How a descriptor becomes a `net.Socket`. */
 export interface SocketOptions {
@@ -28,6 +29,7 @@ export function toSocket(fd: number, info: FdInfo, options: SocketOptions): Sock
 /** The same without the check of the kind. */
 export function openSocket(fd: number, info: FdInfo, options: SocketOptions): Socket {
   const { allowHalfOpen = false, pauseOnCreate = false } = options;
+  if (runtime === 'bun') return connectInBun(fd, info, options);
   const directions = { readable: info.access !== 'write', writable: info.access !== 'read' };
   // `pauseOnCreate` is how Node's own server makes paused connections; its types do not have it.
   const all = { fd, allowHalfOpen, pauseOnCreate, ...directions };
@@ -39,6 +41,8 @@ export function toServer<S extends Server>(fd: number, info: FdInfo, options: Se
   const listening = (info.kind === 'tcp' || info.kind === 'unix') && info.listening;
   if (!listening) throw wrongKind('toServer', 'a listening TCP or Unix socket', info);
   const server = options.server ?? (createServer() as S);
+  if (runtime === 'bun' && !(server instanceof Server))
+    throw unsupportedHere('toServer', "Leave out options.server, and give 'connection's to it");
   if (server.listening) {
     const message = 'Cannot convert with toServer(): options.server listens already. Give one that does not';
     throw refusal('ERR_FDPASS_BUSY', message);
@@ -51,6 +55,19 @@ export function isStream(info: FdInfo): boolean {
   if (info.kind === 'pipe') return true;
   if (info.kind === 'tcp') return !info.listening;
   return info.kind === 'unix' && info.socketType === 'stream' && !info.listening;
+}
+
+/** Bun's sockets ignore the descriptor they are made with, and take it when they connect. */
+function connectInBun(
+  fd: number,
+  info: FdInfo,
+  { allowHalfOpen = false, pauseOnCreate }: SocketOptions,
+): Socket {
+  if (info.kind === 'pipe') throw unsupportedHere('toSocket', 'Use toReadStream() or toWriteStream()');
+  if (pauseOnCreate)
+    throw unsupportedHere('toSocket', 'It cannot be kept from reading: leave out pauseOnCreate');
+  const to = { fd } as unknown as NetConnectOpts;
+  return calling(() => new Socket({ allowHalfOpen }).connect(to));
 }
 
 function startServer<S extends Server>(server: S, fd: number, backlog: number | undefined): S {
