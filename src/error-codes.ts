@@ -78,6 +78,10 @@ export const ERROR_CODES = {
       'On macOS a socket that is moved must stay open here until it has arrived, and a raw send cannot know when',
     remedy: 'Send it through a channel, or lend it and close it when the receiver has answered',
   },
+  ERR_FDPASS_NO_PARENT: {
+    meaning: 'This process was not started by `spawnWithChannel()`, or the channel was taken already',
+    remedy: 'Call `Channel.fromParent()` once, in the child itself',
+  },
   ERR_FDPASS_NOT_SENDABLE: {
     meaning:
       'The value has no descriptor that could be sent safely (a TLS socket, unread or unwritten bytes, not open yet, no descriptor at all)',
@@ -108,10 +112,6 @@ export const ERROR_CODES = {
   ERR_FDPASS_PEER_TRUNCATED: {
     meaning: 'An acknowledged message lost descriptors at the peer, which is at its descriptor limit',
     remedy: 'Send them again later; raise RLIMIT_NOFILE there',
-  },
-  ERR_FDPASS_NO_PARENT: {
-    meaning: 'This process was not started by `spawnWithChannel()`, or the channel was taken already',
-    remedy: 'Call `Channel.fromParent()` once, in the child itself',
   },
   ERR_FDPASS_PROTOCOL: {
     meaning: 'The peer does not keep to the protocol of channels, or speaks another one',

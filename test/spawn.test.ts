@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import { Channel, type ChildWithChannel, Fd, spawnWithChannel } from 'fdpass';
 import { describe, expect, it } from 'vitest';
 import { codeOfRejection, ending, event, next, text, until } from './helpers/channels.js';
@@ -69,6 +70,33 @@ describe('spawnWithChannel()', () => {
     await until(() => seen > 20);
     child.kill('SIGKILL');
     await close;
+  });
+});
+
+describe('a program in Python', () => {
+  const peer = fileURLToPath(new URL('./fixtures/peer.py', import.meta.url));
+
+  it.each([[[]], [['--later-minor']]])('speaks the protocol %s', async (args) => {
+    const { child, channel } = tidy(spawnWithChannel('python3', [peer, ...args], { stdio: 'inherit' }));
+    const greeting = await next(channel);
+    expect(text(greeting.data)).toBe('greeting');
+    const file = closing(greeting.fds.take(0));
+    const into = new Uint8Array(20);
+    // Python left the position at the end of what it wrote; a copy shares it.
+    expect(file.describe().kind).toBe('file');
+    expect(file.readSync(into)).toBe(0);
+    const content = fileFd('to Python and back');
+    await channel.send('there and back', [content, ...nullFds(400)], { ack: true });
+    const large = new Uint8Array(3_000_000).fill(7);
+    const sent = channel.send(large);
+    const echo = await next(channel);
+    expect([text(echo.data), echo.fds.length]).toEqual(['there and back', 401]);
+    expect(readAll(closing(echo.fds.take(0)))).toBe('to Python and back');
+    expect(Buffer.compare((await next(channel)).data, large)).toBe(0);
+    await sent;
+    const exited = once(child, 'exit');
+    await channel.close();
+    expect(await exited).toEqual([0, null]);
   });
 });
 
