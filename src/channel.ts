@@ -102,6 +102,9 @@ export class Channel<T = Uint8Array>
   #phase: 'open' | 'closing' | 'closed' = 'open';
   /** Why the channel broke. */
   #failure: Error | undefined;
+  /** Whether anything was sent. */
+  #spoken = false;
+  /** Whether anything was sent or asked for: it cannot go to another process any more. */
   #touched = false;
   #peer: PeerCredentials | undefined;
   #closers: (() => void)[] | undefined;
@@ -236,7 +239,9 @@ export class Channel<T = Uint8Array>
     } catch (error) {
       return Promise.reject(error);
     }
-    return this.#outbox.send(value as T, fds, options);
+    const sent = this.#outbox.send(value as T, fds, options);
+    if (options?.ack) this.#inbox.want();
+    return sent;
   }
 
   /**
@@ -275,7 +280,7 @@ export class Channel<T = Uint8Array>
     return new MessageIterator(this.#inbox);
   }
 
-  /** Stops reading; messages that are there already are kept. */
+  /** Stops reading, acknowledgements too; messages that are there already are kept. */
   pause(): this {
     this.#inbox.pause();
     return this;
@@ -354,7 +359,8 @@ export class Channel<T = Uint8Array>
 
   #speak(): void {
     if (this.#handle < 0 || this.#phase !== 'open') throw this.#failure ?? channelClosed('send');
-    if (this.#touched) return;
+    if (this.#spoken) return;
+    this.#spoken = true;
     this.#touched = true;
     // From the first word on the peer is heard: its limits, its acknowledgements, its end.
     this.#inbox.want();
@@ -386,6 +392,7 @@ export class Channel<T = Uint8Array>
       setReading: (on) => {
         if (this.#handle >= 0) native.channelRead(this.#handle, on);
       },
+      awaitsAcknowledgement: () => this.#outbox.awaitsAcknowledgement,
       finished: (error, told) => this.#finished(error, told),
     };
   }

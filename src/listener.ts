@@ -33,6 +33,8 @@ export interface Bound {
 
 type Result<T> = IteratorResult<Channel<T>, undefined>;
 interface Waiter<T> {
+  /** The loop that waits. */
+  readonly loop: object;
   resolve(result: Result<T>): void;
   reject(error: unknown): void;
 }
@@ -92,20 +94,16 @@ export class Listener<T = Uint8Array>
   [Symbol.asyncIterator](): AsyncIterableIterator<Channel<T>> {
     let over = false;
     this.#iterating += 1;
-    const leave = (): void => {
-      if (!over) this.#iterating -= 1;
-      over = true;
-      this.#update();
-    };
-    const iterator: AsyncIterableIterator<Channel<T>> = {
-      next: () => (over ? Promise.resolve(DONE) : this.#next()),
+    const loop: AsyncIterableIterator<Channel<T>> = {
+      next: () => (over ? Promise.resolve(DONE) : this.#next(loop)),
       return: () => {
-        leave();
+        if (!over) this.#leave(loop);
+        over = true;
         return Promise.resolve(DONE);
       },
-      [Symbol.asyncIterator]: () => iterator,
+      [Symbol.asyncIterator]: () => loop,
     };
-    return iterator;
+    return loop;
   }
 
   /** Waiting for connections keeps the process alive (the default). */
@@ -141,13 +139,21 @@ export class Listener<T = Uint8Array>
     return this.close();
   }
 
-  #next(): Promise<Result<T>> {
+  #leave(loop: object): void {
+    this.#iterating -= 1;
+    const waiters = this.#waiters;
+    this.#waiters = waiters.filter((waiter) => waiter.loop !== loop);
+    for (const waiter of waiters) if (waiter.loop === loop) waiter.resolve(DONE);
+    this.#update();
+  }
+
+  #next(loop: object): Promise<Result<T>> {
     const channel = this.#ready.shift();
     this.#update();
     if (channel !== undefined) return Promise.resolve({ done: false, value: channel });
     if (this.closed)
       return this.#failure === undefined ? Promise.resolve(DONE) : Promise.reject(this.#failure);
-    return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
+    return new Promise((resolve, reject) => this.#waiters.push({ loop, resolve, reject }));
   }
 
   get #hasRoom(): boolean {

@@ -3,6 +3,7 @@ import { type FdpassError, fromNative } from '../errors.js';
 import { expireList, type FdList, keepList, listOver } from '../fd-list.js';
 import { type Message, released } from '../message.js';
 import { native } from '../native.js';
+import { type Guard, SafetyNet, warnForgotten } from '../safety-net.js';
 import { closeSoon } from './closing.js';
 
 type State = typeof LENT | typeof KEPT | typeof RELEASED;
@@ -11,6 +12,28 @@ const LENT = 0;
 /** Its descriptors are the user's. */
 const KEPT = 1;
 const RELEASED = 2;
+
+/** Stands for the descriptors of a message that was garbage-collected while a loop had it. */
+class LentGuard implements Guard {
+  readonly #numbers: Int32Array;
+  readonly #start: number;
+  readonly #end: number;
+
+  constructor(numbers: Int32Array, start: number, end: number) {
+    this.#numbers = numbers;
+    this.#start = start;
+    this.#end = end;
+  }
+
+  forgotten(): void {
+    // Closed, taken and kept ones are -1 here.
+    const open = this.#numbers.subarray(this.#start, this.#end).filter((number) => number >= 0).length;
+    if (open === 0) return;
+    native.closeMany(this.#numbers, this.#start, this.#end);
+    const rest = 'They are closed now: call return() on an iterator that is not used to its end';
+    warnForgotten(`A message with ${open} descriptors nobody took`, rest, undefined);
+  }
+}
 
 /**
  * A message as it is handed out. One is made for every message, so it is small: its descriptors stay numbers in the array
@@ -22,7 +45,9 @@ export class ArrivedMessage<T> implements Message<T> {
   /** The array of the batch: entries that were taken are -1. */
   #numbers: Int32Array;
   #start: number;
-  readonly #count: number;
+  readonly count: number;
+  /** Bytes on the wire; 0 for messages that are handed out at once. */
+  size = 0;
   #list: FdList | undefined = undefined;
   #state: State = LENT;
 
@@ -31,20 +56,20 @@ export class ArrivedMessage<T> implements Message<T> {
     this.error = error;
     this.#numbers = numbers;
     this.#start = start;
-    this.#count = count;
+    this.count = count;
   }
 
   get fds(): FdList {
     if (this.#state === RELEASED) throw released();
     if (this.error !== undefined) throw this.error;
-    this.#list ??= listOver(this.#numbers, this.#start, this.#count);
+    this.#list ??= listOver(this.#numbers, this.#start, this.count);
     return this.#list;
   }
 
   keep(): this {
     if (this.#state === RELEASED) throw released();
-    if (this.#state === LENT && this.#count > 0 && this.error === undefined) {
-      this.#list ??= listOver(this.#numbers, this.#start, this.#count);
+    if (this.#state === LENT && this.count > 0 && this.error === undefined) {
+      this.#list ??= listOver(this.#numbers, this.#start, this.count);
       keepList(this.#list);
     }
     this.#state = KEPT;
@@ -62,23 +87,33 @@ export class ArrivedMessage<T> implements Message<T> {
     if (this.#state !== LENT) return false;
     this.#state = RELEASED;
     if (this.#list !== undefined) expireList(this.#list);
-    return this.#count > 0;
+    return this.count > 0;
   }
 
   /** As {@link release}, for a message of a batch that was put aside. */
   retire(): void {
-    if (this.release()) closeSoon(this.#numbers, this.#start, this.#start + this.#count);
+    if (this.release()) closeSoon(this.#numbers, this.#start, this.#start + this.count);
   }
 
   /** Closes what is still the channel's, at once. */
   closeNow(): void {
-    if (this.release()) native.closeMany(this.#numbers, this.#start, this.#start + this.#count);
+    if (this.release()) native.closeMany(this.#numbers, this.#start, this.#start + this.count);
   }
 
   /** Before it is handed out: the batch was copied, and its first number is `shift` places further down. */
   copiedTo(numbers: Int32Array, shift: number): void {
     this.#numbers = numbers;
     this.#start -= shift;
+  }
+
+  /** When it is handed out to a loop, which may never ask again. */
+  watch(): void {
+    if (this.count > 0) safetyNet.add(this as ArrivedMessage<unknown>);
+  }
+
+  guard(): Guard | undefined {
+    if (this.#state !== LENT) return undefined;
+    return new LentGuard(this.#numbers, this.#start, this.#start + this.count);
   }
 
   /** When it is handed out: a codec with descriptors makes the value of bytes and list. */
@@ -94,9 +129,11 @@ export class ArrivedMessage<T> implements Message<T> {
 
   /** For a channel that moves to another thread: gives the numbers away. */
   surrender(): number[] {
-    const numbers = [...this.#numbers.subarray(this.#start, this.#start + this.#count)];
-    this.#numbers.fill(-1, this.#start, this.#start + this.#count);
+    const numbers = [...this.#numbers.subarray(this.#start, this.#start + this.count)];
+    this.#numbers.fill(-1, this.#start, this.#start + this.count);
     this.#state = RELEASED;
     return numbers;
   }
 }
+
+const safetyNet = new SafetyNet<ArrivedMessage<unknown>>((message) => message.guard());

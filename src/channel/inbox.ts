@@ -12,6 +12,8 @@ export interface Host<T> {
   deliver(message: Message<T>): void;
   /** Starts or stops reading from the socket. */
   setReading(on: boolean): void;
+  /** Whether an acknowledgement is waited for, which comes behind messages that nobody may ask for meanwhile. */
+  awaitsAcknowledgement(): boolean;
   /** Everything that came was handed out, and nothing follows. `told`: a waiting promise was rejected with the error. */
   finished(error: FdpassError | undefined, told: boolean): void;
 }
@@ -23,6 +25,14 @@ export interface Waiter<T> {
 }
 
 type Style = 'asking' | 'listening' | 'iterating';
+
+/** What may wait here before reading stops; one more batch may come. */
+const ROOM = { messages: 256, fds: 1024, bytes: 1 << 20 };
+/**
+ * So many times that while an acknowledgement is waited for: a loop whose body awaits one asks for no message until it
+ * came, and it comes behind everything that is in the socket.
+ */
+const TIMES_FOR_ACKNOWLEDGEMENT = 16;
 
 /** Why no more messages come. */
 interface End {
@@ -45,7 +55,9 @@ export class Inbox<T> {
   #shut = false;
   #wanted = false;
   #paused = false;
-  #stalled = false;
+  /** What the messages of the queue have together. */
+  #fds = 0;
+  #bytes = 0;
   #reading = false;
   #pumping = false;
 
@@ -166,7 +178,7 @@ export class Inbox<T> {
 
   /** Messages that came before this inbox was made. */
   preload(messages: Iterable<ArrivedMessage<T>>): void {
-    for (const message of messages) this.#queue.push(message);
+    this.#keep(messages);
   }
 
   /** Whether somebody listens, iterates or waits. */
@@ -213,35 +225,40 @@ export class Inbox<T> {
   }
 
   #keepRest(from: number, count: number, oversized: Oversized): void {
-    for (const message of copyMessages(from, count, this.#wire, oversized)) this.#queue.push(message);
+    this.#keep(copyMessages(from, count, this.#wire, oversized));
     this.#pumpLater();
   }
 
   #takeIn(count: number, oversized: Oversized): void {
-    const backlog = this.#queue.length > 0;
-    for (const message of copyMessages(0, count, this.#wire, oversized)) this.#queue.push(message);
+    this.#keep(copyMessages(0, count, this.#wire, oversized));
     while (this.#waiters.length > 0 && this.#queue.length > 0) this.#waiters.shift()?.settle(this.#take());
-    if (backlog && this.#queue.length > 0) {
-      this.#stalled = true;
-      this.#updateReading();
-    }
+    this.#updateReading();
     this.#pumpLater();
   }
 
   #take(): ArrivedMessage<T> | undefined {
-    const message = this.#queue.shift();
+    const message = this.#shift();
     if (message === undefined) return undefined;
-    if (this.#queue.length === 0) this.#emptied();
     if (this.#wire.fromBytes !== undefined) message.complete(this.#wire.fromBytes);
     return message;
   }
 
-  #emptied(): void {
-    if (this.#stalled) {
-      this.#stalled = false;
-      this.#updateReading();
+  #keep(messages: Iterable<ArrivedMessage<T>>): void {
+    for (const message of messages) {
+      this.#queue.push(message);
+      this.#fds += message.count;
+      this.#bytes += message.size;
     }
-    if (this.#end !== undefined) process.nextTick(() => this.#settleEnd());
+  }
+
+  #shift(): ArrivedMessage<T> | undefined {
+    const message = this.#queue.shift();
+    if (message === undefined) return undefined;
+    this.#fds -= message.count;
+    this.#bytes -= message.size;
+    this.#updateReading();
+    if (this.#end !== undefined && this.#queue.length === 0) process.nextTick(() => this.#settleEnd());
+    return message;
   }
 
   /** Delivers what waits to the listeners, from a turn of the loop of its own. */
@@ -257,9 +274,8 @@ export class Inbox<T> {
   #pump(): void {
     try {
       while (this.#flowing) {
-        const message = this.#queue.shift();
+        const message = this.#shift();
         if (message === undefined) break;
-        if (this.#queue.length === 0) this.#emptied();
         this.#deliverCopied(message);
       }
     } finally {
@@ -290,7 +306,7 @@ export class Inbox<T> {
 
   /** What `receive()` says of an ended channel: its error every time, else the end. */
   #received(end: End): Promise<undefined> {
-    if (end.error === undefined || this.#shut) return Promise.resolve(undefined);
+    if (end.error === undefined) return Promise.resolve(undefined);
     end.told = true;
     return Promise.reject(end.error);
   }
@@ -323,10 +339,20 @@ export class Inbox<T> {
   }
 
   #updateReading(): void {
-    const on = this.#wanted && !this.#paused && !this.#stalled && !this.#shut && this.#end === undefined;
+    const on = this.#wanted && !this.#paused && !this.#shut && this.#end === undefined && this.#hasRoom;
     if (on === this.#reading) return;
     this.#reading = on;
     this.#host.setReading(on);
+  }
+
+  get #hasRoom(): boolean {
+    if (this.#queue.length === 0) return true;
+    const times = this.#host.awaitsAcknowledgement() ? TIMES_FOR_ACKNOWLEDGEMENT : 1;
+    return (
+      this.#queue.length < ROOM.messages * times &&
+      this.#fds < ROOM.fds * times &&
+      this.#bytes < ROOM.bytes * times
+    );
   }
 }
 

@@ -30,7 +30,7 @@ export class MessageIterator<T> implements AsyncIterableIterator<Message<T>> {
     this.#replace(undefined);
     const message = this.#inbox.takeNow();
     if (message === undefined) return this.#wait();
-    this.#current = message;
+    this.#replace(message);
     return Promise.resolve({ done: false, value: message });
   }
 
@@ -68,6 +68,7 @@ export class MessageIterator<T> implements AsyncIterableIterator<Message<T>> {
   #replace(message: ArrivedMessage<T> | undefined): void {
     this.#current?.retire();
     this.#current = message;
+    message?.watch();
   }
 
   #over(): void {

@@ -46,6 +46,11 @@ export class Outbox<T> {
     return (this.#queued?.size ?? 0) > 0 || (this.#unacknowledged?.size ?? 0) > 0;
   }
 
+  /** Whether the peer owes an acknowledgement. */
+  get awaitsAcknowledgement(): boolean {
+    return (this.#unacknowledged?.size ?? 0) > 0;
+  }
+
   /** Whether there is room for more before the high-water mark. */
   post(value: T, fds: Iterable<Sendable> | undefined): boolean {
     const id = this.#write(value, fds, 0);

@@ -43,6 +43,7 @@ export function copyMessages<T>(
   const messages: ArrivedMessage<T>[] = [];
   for (let index = from; index < count; index += 1) {
     const message = readMessage(index, wire, oversized);
+    message.size = records[index * RECORD.size + RECORD.length] as number;
     if (isShared(index)) message.copiedTo(own, first);
     messages.push(message);
   }

@@ -196,3 +196,46 @@ describe('two sides', () => {
 function channelsAccepting(accept: object): ReturnType<typeof channels> {
   return channels({ accept });
 }
+
+describe('a loop that answers with acknowledgements', () => {
+  it('does not wait for ever behind messages it has not asked for', async () => {
+    const [left, right] = channels();
+    const count = 3_000;
+    const fds = nullFds(1);
+    const echo = (async () => {
+      for await (const message of right) await right.send(message.data, message.fds, { ack: true });
+    })();
+    let answers = 0;
+    left.on('message', () => {
+      answers += 1;
+    });
+    for (let index = 0; index < count; index += 1) left.post('x', fds);
+    await until(() => answers === count);
+    void left.close();
+    await echo;
+  });
+
+  it('on both sides neither', async () => {
+    const [left, right] = channels();
+    const count = 600;
+    const [near, far] = [left, right].map((channel) => {
+      let seen = 0;
+      return (async () => {
+        for await (const message of channel) {
+          seen += 1;
+          const left = Number(text(message.data));
+          if (left > 0) await channel.send(String(left - 1), message.fds, { ack: true });
+          if (seen === count) break;
+        }
+        return seen;
+      })();
+    });
+    const fds = nullFds(1);
+    // Every message is answered once: each side gets as many as it sent, and as many answers.
+    for (let index = 0; index < count / 2; index += 1) {
+      left.post('1', fds);
+      right.post('1', fds);
+    }
+    expect(await Promise.all([near, far])).toEqual([count, count]);
+  });
+});
