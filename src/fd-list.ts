@@ -7,6 +7,9 @@ import { type Guard, SafetyNet, warnForgotten } from './safety-net.js';
 /** How many numbers are allocated together for lists that keep theirs. */
 const STORAGE = 2048;
 
+// Looked up once: the object of the binding is a slow one, and these are called for every message.
+const { closeFd, closeMany } = native;
+
 let storage: Int32Array = new Int32Array(STORAGE);
 let used = 0;
 
@@ -27,7 +30,7 @@ class ListGuard implements Guard {
   forgotten(): void {
     const open = this.#numbers.subarray(this.#from, this.#to).filter((number) => number >= 0).length;
     if (open === 0) return;
-    native.closeMany(this.#numbers, this.#from, this.#to);
+    closeMany(this.#numbers, this.#from, this.#to);
     const rest = 'They are closed now: call close() on the list or its message, or declare it with `using`';
     warnForgotten(`A message with ${open} descriptors nobody took`, rest, this.#stack);
   }
@@ -334,10 +337,10 @@ export function collectList(list: FdList, into: Int32Array, at: number): number 
 /** A single number, the usual case, goes without looking the array up. */
 function closeNumbers(numbers: Int32Array, from: number, count: number): void {
   const number = numbers[from] ?? -1;
-  if (count !== 1) native.closeMany(numbers, from, from + count);
+  if (count !== 1) closeMany(numbers, from, from + count);
   else if (number >= 0) {
     numbers[from] = -1;
-    native.closeFd(number);
+    closeFd(number);
   }
 }
 

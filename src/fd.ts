@@ -35,6 +35,9 @@ let needSocket: (operation: string, fd: Fd) => number;
 let end: (fd: Fd, fate: FateText) => void;
 let guardOf: (fd: Fd) => Guard | undefined;
 
+// Looked up once: the object of the binding is a slow one.
+const { closeFd } = native;
+
 /** Stands for the descriptor of an `Fd` that was garbage-collected. */
 class FdGuard implements Guard {
   number: number;
@@ -230,7 +233,7 @@ export class Fd implements Disposable {
     const number = this.#number;
     if (number < 0) return;
     this.#end(Fate.closed);
-    native.closeFd(number);
+    closeFd(number);
   }
 
   /** Closes the descriptor at the end of a `using` block; the same as {@link Fd.close}. */

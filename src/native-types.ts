@@ -25,6 +25,16 @@ export interface RawBinding {
   writeFd(fd: number, from: Uint8Array): number;
 
   /**
+   * Gives the arrays of the usual message, once: `fds` to send, and as for `receiveMessage` the other three. They are used
+   * by the next two calls, which take no others: looking an array up costs as much as the rest of a call.
+   */
+  messageSetup(fds: Int32Array, into: Uint8Array, slots: Int32Array, meta: Int32Array): void;
+  /** As `sendMessage`, with the numbers in the array that `messageSetup` was given. */
+  sendHere(socket: number, kind: number, data: Uint8Array, count: number, timeout: number): number;
+  /** As `receiveMessage`, into the arrays that `messageSetup` was given. */
+  receiveHere(socket: number, kind: number, maxFds: number, timeout: number): number;
+
+  /**
    * One `sendmsg`. `kind` is what `socketKind()` returned for `socket`, or 0 to have it checked.
    * `timeout`: -1 as the descriptor is set, 0 never waits, else milliseconds.
    *

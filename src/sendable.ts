@@ -30,15 +30,22 @@ export type Sendable = Fd | number | HasFd | Socket | Server | DatagramSocket | 
 /** Room for the numbers of one message; more is allocated for channels that carry more. */
 const ROOM = 256;
 
+/**
+ * Where the numbers of the usual message are.
+ *
+ * @internal
+ */
+export const usual: Int32Array = new Int32Array(ROOM);
+
 /** `undefined` while a collection is under way: an iterable of the user may send a message of its own meanwhile. */
-let free: Int32Array | undefined = new Int32Array(ROOM);
+let free: Int32Array | undefined = usual;
 
 /**
  * The numbers of the last {@link collect}, valid until the next one.
  *
  * @internal
  */
-export let numbers: Int32Array = free;
+export let numbers: Int32Array = usual;
 
 /** What a message may carry, and how its descriptors are looked at. */
 export interface Collecting {
@@ -59,26 +66,34 @@ export interface Collecting {
  * @internal
  */
 export function collect(fds: Iterable<Sendable>, how: Collecting): number {
-  let into = free ?? new Int32Array(ROOM);
+  const room = free;
   free = undefined;
+  try {
+    return collectInto(room ?? new Int32Array(ROOM), fds, how);
+  } finally {
+    free = room;
+  }
+}
+
+function collectInto(into: Int32Array, fds: Iterable<Sendable>, how: Collecting): number {
+  let room = into;
   let count = 0;
   if (fds instanceof FdList) {
-    into = roomFor(fds.length, into);
-    count = collectList(fds, into, 0);
+    room = roomFor(fds.length, into);
+    count = collectList(fds, room, 0);
   } else if (Array.isArray(fds)) {
-    into = roomFor(Math.min(fds.length, how.limit), into);
+    room = roomFor(Math.min(fds.length, how.limit), into);
     // Not `for of`: this loop runs once for every descriptor sent.
     for (let index = 0; index < fds.length && count <= how.limit; index++)
-      into[count++] = numberToSend(fds[index], how);
+      room[count++] = numberToSend(fds[index], how);
   } else {
     for (const item of iterable(fds, how.operation)) {
-      into = roomFor(count + 1, into);
-      into[count++] = numberToSend(item, how);
+      room = roomFor(count + 1, room);
+      room[count++] = numberToSend(item, how);
       if (count > how.limit) break;
     }
   }
-  free = into.length === ROOM ? into : undefined;
-  numbers = into;
+  numbers = room;
   if (count > how.limit) throw tooMany(how, Array.isArray(fds) ? fds.length : undefined);
   return count;
 }

@@ -4,7 +4,7 @@ import { type Fd, needSocketKind, ownNumber } from './fd.js';
 import { type FdList, ownList } from './fd-list.js';
 import { native } from './native.js';
 import { ReceiveMeta } from './native-types.js';
-import { type Collecting, collect, listed, Move, numbers, type Sendable } from './sendable.js';
+import { type Collecting, collect, listed, Move, numbers, type Sendable, usual } from './sendable.js';
 
 /** The kinds of Unix domain sockets, numbered as the binding has them. */
 const KINDS = { stream: 1, datagram: 2, seqpacket: 3 } as const;
@@ -22,10 +22,17 @@ const KEPT_BYTES = 1024 * 1024;
 /** The longest wait: the kernel's `int` of milliseconds. */
 const MAX_TIMEOUT = 0x7fff_ffff;
 
-const noNumbers = new Int32Array(0);
 const arrived = new Int32Array(FD_ROOM);
 const meta = new Int32Array(ReceiveMeta.length);
-let buffer = new Uint8Array(DEFAULT_BYTES);
+const buffer = new Uint8Array(DEFAULT_BYTES);
+/** For those who ask for more; grows up to {@link KEPT_BYTES}. */
+let largeBuffer = buffer;
+
+native.messageSetup(usual, buffer, arrived, meta);
+
+// Looked up once: the object of the binding is a slow one, and these are called for every message.
+const { sendHere, sendMessage: sendFrom, receiveHere, receiveMessage: receiveInto } = native;
+const { count: COUNT, flags: FLAGS, hasCredentials: HAS_CREDENTIALS, pidfd: PIDFD } = ReceiveMeta;
 
 /** How a message is sent. */
 export interface SendMessageOptions {
@@ -233,9 +240,11 @@ function sendWith(
 }
 
 function send(socket: number, kind: number, bytes: Uint8Array, count: number, timeout: number): number {
-  const fds = count === 0 ? noNumbers : numbers;
+  const fds = count === 0 ? usual : numbers;
   try {
-    return native.sendMessage(socket, kind, bytes, fds, count, timeout);
+    return fds === usual
+      ? sendHere(socket, kind, bytes, count, timeout)
+      : sendFrom(socket, kind, bytes, fds, count, timeout);
   } catch (thrown) {
     throw explained(thrown, fds, count);
   }
@@ -279,7 +288,9 @@ function receiveWith(
 
 function receive(socket: number, kind: number, into: Uint8Array, maxFds: number, timeout: number): number {
   try {
-    return native.receiveMessage(socket, kind, into, arrived, meta, maxFds, timeout);
+    return into === buffer
+      ? receiveHere(socket, kind, maxFds, timeout)
+      : receiveInto(socket, kind, into, arrived, meta, maxFds, timeout);
   } catch (thrown) {
     throw fromNative(thrown);
   }
@@ -287,12 +298,13 @@ function receive(socket: number, kind: number, into: Uint8Array, maxFds: number,
 
 /** Makes a message of what `receive` left in the scratch arrays: from here on the list owns the descriptors. */
 function deliver(from: Uint8Array, length: number, truncation: 'error' | 'partial'): ReceivedMessage {
-  const fds = ownList(arrived, metaAt('count'));
+  const fds = ownList(arrived, meta[COUNT] ?? 0);
   const message = new Received(from.slice(0, length), fds);
-  if (metaAt('pidfd') >= 0) message.pidfd = ownNumber(metaAt('pidfd'));
-  if (metaAt('hasCredentials') !== 0)
+  const pidfd = meta[PIDFD] ?? -1;
+  if (pidfd >= 0) message.pidfd = ownNumber(pidfd);
+  if (meta[HAS_CREDENTIALS] !== 0)
     message.credentials = { pid: metaAt('pid'), uid: metaAt('uid') >>> 0, gid: metaAt('gid') >>> 0 };
-  if (metaAt('flags') === 0) return message;
+  if (meta[FLAGS] === 0) return message;
 
   const truncated = truncationOf();
   if (truncation === 'error') {
@@ -341,9 +353,9 @@ function bytesOf(data: Uint8Array | string): Uint8Array {
 /** The shared buffer while it is large enough; it grows up to a bound. */
 function roomFor(bytes: number): Uint8Array {
   if (bytes === buffer.length) return buffer;
-  if (bytes < buffer.length) return buffer.subarray(0, bytes);
+  if (bytes <= largeBuffer.length) return largeBuffer.subarray(0, bytes);
   const larger = new Uint8Array(bytes);
-  if (bytes <= KEPT_BYTES) buffer = larger;
+  if (bytes <= KEPT_BYTES) largeBuffer = larger;
   return larger;
 }
 

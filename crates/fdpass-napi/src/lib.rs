@@ -12,6 +12,7 @@ mod fd;
 mod hot;
 mod js;
 mod ledger;
+mod message;
 mod moves;
 mod state;
 mod watch;
@@ -29,6 +30,7 @@ pub fn initialize(exports: Object, env: Env) -> napi::Result<()> {
     let state = state::install(env.raw())?;
     let exports = js::Exports::new(env.raw(), napi::JsValue::raw(&exports), state);
     hot::register(&exports)?;
+    message::register(&exports)?;
     channel::register(&exports)?;
     watch::register(&exports)?;
     Ok(())

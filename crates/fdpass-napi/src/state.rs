@@ -16,6 +16,7 @@ use crate::engine::Loop;
 use crate::error::Failure;
 use crate::js;
 use crate::ledger::Ledger;
+use crate::message::Arrays;
 
 /// One per environment; lives until the environment's clean-up is through.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(crate) struct State {
     pub(crate) ledger: RefCell<Ledger>,
     /// Descriptors on their way from a receive to JavaScript; its memory is used again.
     pub(crate) arrivals: RefCell<Vec<OwnedFd>>,
+    /// The arrays of the usual message, given once.
+    pub(crate) arrays: OnceCell<Arrays>,
     /// Made when the first descriptor is watched.
     pub(crate) event_loop: OnceCell<Loop>,
     pub(crate) channels: Channels,
@@ -37,6 +40,7 @@ pub(crate) fn install(env: napi_env) -> napi::Result<&'static State> {
         env,
         ledger: RefCell::default(),
         arrivals: RefCell::default(),
+        arrays: OnceCell::new(),
         event_loop: OnceCell::new(),
         channels: Channels::default(),
         async_hook: Cell::new(ptr::null_mut()),

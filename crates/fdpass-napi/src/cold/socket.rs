@@ -11,7 +11,7 @@ use super::OrThrow;
 use super::descriptor::give;
 use crate::error::Failure;
 use crate::fd;
-use crate::hot::kind_from;
+use crate::message::kind_from;
 
 /// Two connected sockets. `kind`: 1 stream, 2 datagram, 3 seqpacket.
 #[napi(catch_unwind, ts_return_type = "[number, number]")]
