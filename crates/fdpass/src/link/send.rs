@@ -15,6 +15,9 @@ use crate::error::{Error, Syscall};
 use crate::frame::kind;
 use crate::sys;
 
+/// Frames up to this size are joined before they are sent.
+const JOINED_BYTES: usize = 256;
+
 /// How a message is to be sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SendOptions {
@@ -214,8 +217,7 @@ impl<T: Transport> Link<T> {
             }
             let head = split.head(&part);
             let bytes = &payload[part.bytes.clone()];
-            let slices = [IoSlice::new(head.bytes()), IoSlice::new(bytes)];
-            match self.send_parts(&slices, &fds[part.fds.clone()]) {
+            match self.send_frame(head.bytes(), bytes, &fds[part.fds.clone()]) {
                 Ok(written) if written == head.bytes().len() + bytes.len() => {}
                 Ok(written) => return halt(written),
                 Err(error) => {
@@ -228,6 +230,24 @@ impl<T: Transport> Link<T> {
             }
         }
         Ok(None)
+    }
+
+    /// One frame by one call. A short one is joined first: the kernel takes one piece with less ado than two.
+    #[inline]
+    fn send_frame(
+        &mut self,
+        head: &[u8],
+        payload: &[u8],
+        fds: &[BorrowedFd<'_>],
+    ) -> io::Result<usize> {
+        let length = head.len() + payload.len();
+        if length > JOINED_BYTES {
+            return self.send_parts(&[IoSlice::new(head), IoSlice::new(payload)], fds);
+        }
+        let mut joined = [0; JOINED_BYTES];
+        joined[..head.len()].copy_from_slice(head);
+        joined[head.len()..length].copy_from_slice(payload);
+        self.send_parts(&[IoSlice::new(&joined[..length])], fds)
     }
 
     /// Nothing waits before the message, and it need not wait for the peer.
