@@ -13,6 +13,9 @@ export declare function describe(fd: number): NativeDescription
 /** An own copy of `fd`, close-on-exec. */
 export declare function duplicate(fd: number): number
 
+/** Whether a socket that moves must stay open here until the receiver has it. */
+export declare function holdsSockets(): boolean
+
 /** `FD_CLOEXEC` */
 export declare function isCloseOnExec(fd: number): boolean
 

@@ -262,7 +262,7 @@ function explained(thrown: unknown, fds: Int32Array, count: number): unknown {
 
 /** macOS drops what is in flight of a socket whose last other copy is closed; a raw send cannot wait for the receiver. */
 function refuseUnacknowledged(move: Move): void {
-  if (process.platform !== 'darwin') return;
+  if (!native.holdsSockets()) return;
   const isSocket = (number: number): boolean => /^(tcp|udp|unix)$/.test(native.describe(number).kind);
   const socket = move.numbers.find(isSocket);
   if (socket === undefined) return;

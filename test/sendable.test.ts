@@ -244,8 +244,8 @@ describe('transfer', () => {
     expect(received(right).fds.at(0).describe().kind).toBe('udp');
   });
 
-  // Only there: elsewhere it is allowed.
-  it.runIf(process.platform === 'darwin')('of a socket is refused on macOS', async () => {
+  // There, and on its code path, only: elsewhere it is allowed.
+  it.runIf(portable)('of a socket is refused on macOS', () => {
     const [left] = pair();
     const [other] = pair();
     expect(codeOf(() => sendMessage(left, 'x', [other], { transfer: true }))).toBe('ERR_FDPASS_NEEDS_ACK');

@@ -101,3 +101,10 @@ pub fn is_unnamed_pair(env: Env, fd: i32) -> napi::Result<bool> {
     let peer = socket::peer_address(fd.as_fd()).or_throw(env)?;
     Ok(local == fdpass::address::Address::Unnamed && peer == fdpass::address::Address::Unnamed)
 }
+
+/// Whether a socket that moves must stay open here until the receiver has it.
+#[napi(catch_unwind)]
+#[must_use]
+pub fn holds_sockets() -> bool {
+    socket::must_hold_until_acknowledged()
+}
