@@ -31,7 +31,7 @@ export type {
   UnixInfo,
 } from './inspect.js';
 export { type ListenOptions, listen } from './listen.js';
-export type { Listener, ListenerEvents } from './listener.js';
+export { Listener, type ListenerEvents } from './listener.js';
 export type { Message } from './message.js';
 export type { HasFd } from './node-objects.js';
 export type { Sendable } from './sendable.js';
