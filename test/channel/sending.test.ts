@@ -1,3 +1,4 @@
+import type { Fd } from 'fdpass';
 import { describe, expect, it } from 'vitest';
 import {
   channelAndPeer,
@@ -237,5 +238,35 @@ describe('a loop that answers with acknowledgements', () => {
       right.post('1', fds);
     }
     expect(await Promise.all([near, far])).toEqual([count, count]);
+  });
+});
+
+describe('what turns out to be more than the peer accepts', () => {
+  it('rejects its promise, and the channel goes on', async () => {
+    const [left, right] = channelsAccepting({ maxFds: 300 });
+    const [fd] = nullFds(1);
+    const many = Array.from({ length: 400 }, () => fd as Fd);
+    const refused = codeOfRejection(left.send('too many', many));
+    const sent = left.send('after', many.slice(0, 300), { ack: true });
+    const message = await next(right);
+    expect([text(message.data), message.fds.length]).toEqual(['after', 300]);
+    expect(await refused).toBe('ERR_FDPASS_TOO_MANY_FDS');
+    await sent;
+  });
+
+  it('is told by an event where there is no promise', async () => {
+    const [left, right] = channelsAccepting({ maxFds: 300, maxMessageBytes: 2_000_000 });
+    const [fd] = nullFds(1);
+    const codes: string[] = [];
+    left.on('undelivered', (error) => codes.push(error.code));
+    left.post(
+      'too many',
+      Array.from({ length: 400 }, () => fd as Fd),
+    );
+    left.post(new Uint8Array(3_000_000));
+    left.post('after');
+    expect(text((await next(right)).data)).toBe('after');
+    await until(() => codes.length === 2);
+    expect(codes).toEqual(['ERR_FDPASS_TOO_MANY_FDS', 'ERR_FDPASS_TOO_LARGE']);
   });
 });
