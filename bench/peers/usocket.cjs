@@ -7,7 +7,8 @@ const { USocket, UServer } = require(folder);
 const bytes = Buffer.alloc(64);
 
 if (path) {
-  // The receiver: counts until the sender has ended.
+  // The receiver: counts until the sender has ended, or was given up.
+  process.on('disconnect', () => process.exit());
   const server = new UServer();
   server.on('connection', (socket) => {
     let fds = 0;
