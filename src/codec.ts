@@ -65,6 +65,8 @@ export interface Wire<T> {
   toBytes(value: T, fds: Sendable[] | undefined): Uint8Array;
   /** The value in `memory[start..end]`, which is reused after the call: nothing may keep a view of it. */
   read(memory: Uint8Array, start: number, end: number): T;
+  /** The value of bytes that are the message's own, as those of a large one are. */
+  readOwn(bytes: Uint8Array): T;
   /** For codecs with descriptors: {@link read} gave the bytes, this makes the value of them when it is handed out. */
   readonly fromBytes: ((bytes: Uint8Array, fds: FdList) => T) | undefined;
 }
@@ -88,6 +90,7 @@ const bytesWire: Wire<Uint8Array | string> = {
     );
   },
   read: (memory, start, end) => memory.slice(start, end),
+  readOwn: (bytes) => bytes,
   fromBytes: undefined,
 };
 
@@ -100,8 +103,8 @@ const jsonWire: Wire<unknown> = {
       throw refusal('ERR_FDPASS_CODEC', `Cannot send ${shown(value)} as JSON: it has no JSON form`);
     return Buffer.from(text);
   },
-  read: (memory, start, end) =>
-    decoding('JSON', () => JSON.parse(strictUtf8.decode(memory.subarray(start, end)))),
+  read: (memory, start, end) => parse(memory.subarray(start, end)),
+  readOwn: parse,
   fromBytes: undefined,
 };
 
@@ -110,7 +113,8 @@ const v8Wire: Wire<unknown> = {
   name: 'v8',
   toBytes: (value) => encoding('a structured clone', value, serialize),
   // A copy first: typed arrays in the value are views of the bytes they are read from.
-  read: (memory, start, end) => decoding('a structured clone', () => deserialize(memory.slice(start, end))),
+  read: (memory, start, end) => clone(memory.slice(start, end)),
+  readOwn: clone,
   fromBytes: undefined,
 };
 
@@ -140,6 +144,7 @@ function customWire<T>(codec: Codec<T>): Wire<T> {
       );
     },
     read: (memory, start, end) => memory.slice(start, end) as T,
+    readOwn: (bytes) => bytes as T,
     fromBytes: (bytes, fds) => decoding(`codec ${id}`, () => codec.decode(bytes, fds)),
   };
 }
@@ -163,6 +168,14 @@ function checkedCodec<T>(codec: Codec<T>): Codec<T> {
     );
   }
   return codec;
+}
+
+function parse(bytes: Uint8Array): unknown {
+  return decoding('JSON', () => JSON.parse(strictUtf8.decode(bytes)));
+}
+
+function clone(bytes: Uint8Array): unknown {
+  return decoding('a structured clone', () => deserialize(bytes));
 }
 
 function encoding<T, R>(form: string, value: T, encode: (value: T) => R): R {

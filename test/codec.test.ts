@@ -1,4 +1,4 @@
-import { Channel, type Codec, channelPair, type Fd, socketPair } from 'fdpass';
+import { Channel, type Codec, channelPair, type Fd, sendMessage, socketPair } from 'fdpass';
 import { describe, expect, it } from 'vitest';
 import { channels, codeOfRejection, ending, event, next, text, turn } from './helpers/channels.js';
 import { closing, fileFd, nullFds, readAll } from './helpers/descriptors.js';
@@ -68,11 +68,16 @@ describe("the codec 'json'", () => {
     closing(raw);
     const right = ending(Channel.from<unknown>(socket, { codec: 'json' }));
     const { dataFrame, preamble } = await import('./helpers/wire.js');
-    raw.writeSync(Buffer.concat([preamble({ codec: 2 }), dataFrame(1, '{"half":'), dataFrame(2, '"whole"')]));
+    raw.writeSync(preamble({ codec: 2 }));
+    const fds = nullFds(2);
+    sendMessage(raw, dataFrame(1, '{"half":', { fds: 2 }), fds);
+    raw.writeSync(dataFrame(2, '"whole"'));
+    const before = countDescriptors();
     const damaged = await next(right);
     expect(damaged.error).toMatchObject({ code: 'ERR_FDPASS_CODEC' });
     expect(damaged.data).toBeUndefined();
     expect(() => damaged.fds).toThrow(expect.objectContaining({ code: 'ERR_FDPASS_CODEC' }));
+    expect(countDescriptors()).toBe(before);
     expect((await next(right)).data).toBe('whole');
   });
 });
@@ -149,6 +154,15 @@ describe('a codec of one’s own', () => {
       if (seen.length === 2) break;
     }
     expect(seen).toEqual(['ERR_FDPASS_CODEC', 'readable']);
+  });
+
+  it('that throws for receive() leaves nothing open', async () => {
+    const [left, right] = pairOfUploads();
+    const fds = nullFds(3);
+    left.post({ name: 'unreadable', file: fds[0] as Fd }, fds);
+    const before = countDescriptors();
+    expect((await next(right)).error?.code).toBe('ERR_FDPASS_CODEC');
+    expect(countDescriptors()).toBe(before);
   });
 
   it('works for listeners, too', async () => {

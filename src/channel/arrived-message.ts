@@ -68,10 +68,7 @@ export class ArrivedMessage<T> implements Message<T> {
 
   keep(): this {
     if (this.#state === RELEASED) throw released();
-    if (this.#state === LENT && this.count > 0 && this.error === undefined) {
-      this.#list ??= listOver(this.#numbers, this.#start, this.count);
-      keepList(this.#list);
-    }
+    if (this.#state === LENT && this.count > 0) this.#own();
     this.#state = KEPT;
     return this;
   }
@@ -100,6 +97,21 @@ export class ArrivedMessage<T> implements Message<T> {
     if (this.release()) native.closeMany(this.#numbers, this.#start, this.#start + this.count);
   }
 
+  /** Moves the numbers out of the batch; of a message that cannot be handed out whole nothing is left to keep. */
+  #own(): void {
+    if (this.error !== undefined) {
+      this.#closeNumbers();
+      return;
+    }
+    this.#list ??= listOver(this.#numbers, this.#start, this.count);
+    keepList(this.#list);
+  }
+
+  #closeNumbers(): void {
+    if (this.#list !== undefined) expireList(this.#list);
+    native.closeMany(this.#numbers, this.#start, this.#start + this.count);
+  }
+
   /** Before it is handed out: the batch was copied, and its first number is `shift` places further down. */
   copiedTo(numbers: Int32Array, shift: number): void {
     this.#numbers = numbers;
@@ -124,6 +136,7 @@ export class ArrivedMessage<T> implements Message<T> {
     } catch (thrown) {
       this.data = undefined as T;
       this.error = fromNative(thrown) as FdpassError;
+      this.#closeNumbers();
     }
   }
 

@@ -6,6 +6,7 @@ import { damageError } from './damage.js';
 import { arrived, descriptorsOf, type Oversized, records, slab } from './registry.js';
 
 const NO_NUMBERS: Int32Array = new Int32Array(0);
+const NO_BYTES: Uint8Array = new Uint8Array(0);
 
 /** Message `index` of the batch that is being delivered; its descriptors are still in the shared array. */
 export function readMessage<T>(index: number, wire: Wire<T>, oversized: Oversized): ArrivedMessage<T> {
@@ -21,7 +22,7 @@ export function readMessage<T>(index: number, wire: Wire<T>, oversized: Oversize
   const start = inShared ? first : 0;
   try {
     const data =
-      offset >= 0 ? wire.read(slab, offset, offset + length) : readBig(wire, oversized.bytes, length);
+      offset >= 0 ? wire.read(slab, offset, offset + length) : wire.readOwn(oversized.bytes ?? NO_BYTES);
     return new ArrivedMessage(data, undefined, numbers, start, count);
   } catch (thrown) {
     // It cannot be handed out whole: its descriptors close with the batch, and reading `fds` says why.
@@ -53,11 +54,6 @@ export function copyMessages<T>(
 /** Whether the descriptors of a message are in the shared array, and not in one that the batch brought for it. */
 function isShared(index: number): boolean {
   return (records[index * RECORD.size + RECORD.fdOffset] as number) >= 0;
-}
-
-function readBig<T>(wire: Wire<T>, bytes: Uint8Array | undefined, length: number): T {
-  // A message above the slab is copied once more than it needs: the codecs may keep no view of what they are given.
-  return wire.read(bytes ?? slab, 0, length);
 }
 
 function readDamaged<T>(at: number, damage: number, wire: Wire<T>, { bytes }: Oversized): ArrivedMessage<T> {
