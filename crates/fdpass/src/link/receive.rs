@@ -13,6 +13,12 @@ use crate::error::Syscall;
 use crate::frame::MAX_FRAME_FDS;
 use crate::limits::LINK_ASSEMBLY_STEP;
 
+/// The most reads of one call.
+const MAX_READS: usize = 4;
+
+/// The room for each of them. Longer messages are read one by one.
+const PIECE_BYTES: usize = 2 << 10;
+
 /// What one wake-up works with.
 pub(super) struct Pass<'pass, S: ?Sized> {
     pub(super) buffer: &'pass mut ReadBuffer,
@@ -23,9 +29,12 @@ pub(super) struct Pass<'pass, S: ?Sized> {
 
 /// What one read came to.
 enum Read {
-    /// Bytes came; `dry`: no more are there now.
+    /// Bytes came.
     Some {
+        /// No more are there now.
         dry: bool,
+        /// It was a short message with descriptors; likely more of them follow.
+        burst: bool,
     },
     Blocked,
     End,
@@ -78,7 +87,7 @@ impl<T: Transport> Link<T> {
         &mut self,
         pass: &mut Pass<'_, S>,
     ) -> Result<Stop, LinkError> {
-        let mut dry = false;
+        let (mut dry, mut burst) = (false, false);
         loop {
             if let Some(stop) = self.parse(pass)? {
                 return Ok(stop);
@@ -95,8 +104,12 @@ impl<T: Transport> Link<T> {
             if tally.bytes >= budget.bytes || tally.messages >= budget.messages || full {
                 return Ok(Stop::Budget);
             }
-            match self.read(pass)? {
-                Read::Some { dry: now_dry } => dry = now_dry,
+            let read = match self.reads_at_once(pass, burst) {
+                0 | 1 => self.read(pass)?,
+                reads => self.read_several(pass, reads)?,
+            };
+            match read {
+                Read::Some { dry: d, burst: b } => (dry, burst) = (d, b),
                 Read::Blocked => return Ok(Stop::Drained),
                 Read::End => return self.end_reading(),
             }
@@ -117,6 +130,10 @@ impl<T: Transport> Link<T> {
                 (length, self.transport.receive(room, &mut self.inbox.fds))
             };
             let chunk = match result {
+                Ok(chunk) if chunk.bytes == 0 && chunk.truncated => {
+                    self.inbox.lost = true;
+                    return Ok(Read::Blocked);
+                }
                 Ok(chunk) if chunk.bytes == 0 => return Ok(Read::End),
                 Ok(chunk) => chunk,
                 Err(error) => match self.judge_read_error(&error)? {
@@ -135,8 +152,67 @@ impl<T: Transport> Link<T> {
             let plain = got == 0 && chunk.refused == 0 && !chunk.truncated;
             return Ok(Read::Some {
                 dry: plain && chunk.bytes < room,
+                burst: got > 0 && chunk.bytes < PIECE_BYTES,
             });
         }
+    }
+
+    /// How often to read by one call. A read stops behind descriptors, so that short messages with descriptors come one
+    /// a read; but as many as the budget has room for may come whether there is room or not.
+    fn reads_at_once<S: ?Sized>(&self, pass: &Pass<'_, S>, burst: bool) -> usize {
+        if !burst || self.inbox.stage == Stage::Assemble || self.inbox.lost {
+            return 1;
+        }
+        let (tally, budget) = (&pass.tally, pass.budget);
+        let fds = budget.fds.saturating_sub(tally.fds) / usize::from(MAX_FRAME_FDS);
+        let bytes = budget.bytes.saturating_sub(tally.bytes) / PIECE_BYTES;
+        let messages = budget.messages.saturating_sub(tally.messages);
+        fds.min(bytes).min(messages).min(MAX_READS)
+    }
+
+    /// Reads several times by one call, and puts the pieces together.
+    fn read_several<S: ?Sized>(
+        &mut self,
+        pass: &mut Pass<'_, S>,
+        reads: usize,
+    ) -> Result<Read, LinkError> {
+        let mut start = self.inbox.offset + pass.buffer.unread().len() as u64;
+        let room = pass.buffer.room();
+        let mut chunks = [Chunk::default(); MAX_READS];
+        let asked = &mut chunks[..reads.min(room.len() / PIECE_BYTES)];
+        let fds = &mut self.inbox.fds;
+        let read = match self
+            .transport
+            .receive_several(room, PIECE_BYTES, fds, asked)
+        {
+            Ok(read) => read,
+            Err(error) => {
+                let read = self.judge_read_error(&error)?;
+                return Ok(read.unwrap_or(Read::Some {
+                    dry: false,
+                    burst: false,
+                }));
+            }
+        };
+        if chunks[0].bytes == 0 {
+            // Not for certain the end: the plain read knows.
+            return Ok(Read::Some {
+                dry: false,
+                burst: false,
+            });
+        }
+        let (mut bytes, mut burst) = (0, true);
+        for (at, chunk) in chunks[..read].iter().enumerate() {
+            let from = at * PIECE_BYTES;
+            room.copy_within(from..from + chunk.bytes, bytes);
+            self.note_batch(start, *chunk, chunk.fds);
+            bytes += chunk.bytes;
+            start += chunk.bytes as u64;
+            burst &= chunk.fds > 0 && chunk.bytes < PIECE_BYTES;
+        }
+        pass.buffer.fill(bytes);
+        pass.tally.bytes += bytes;
+        Ok(Read::Some { dry: false, burst })
     }
 
     /// `None`: read again.

@@ -6,12 +6,15 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use crate::error::{Error, Result};
 use crate::message::{self, Wait};
 use crate::socket::{self, Socket, SocketType};
+use crate::sys::{self, Arrived, MAX_SEVERAL};
 
 /// What one read brought besides bytes in the buffer and descriptors in the list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Chunk {
-    /// Bytes read. 0 is the end of the stream.
+    /// Bytes read. 0 is the end of the stream, or a loss (`truncated`) whose bytes are still to be read.
     pub bytes: usize,
+    /// Descriptors appended to the list.
+    pub fds: usize,
     /// Slots the kernel refused to fill.
     pub refused: usize,
     /// Descriptors were lost (`MSG_CTRUNC`).
@@ -33,6 +36,22 @@ pub trait Transport {
     /// # Errors
     /// An errno. EMSGSIZE: descriptors were lost, and the bytes they came with are still to be read.
     fn receive(&mut self, into: &mut [u8], fds: &mut Vec<OwnedFd>) -> io::Result<Chunk>;
+
+    /// Reads at most `chunks.len()` times, the n-th time into the n-th `piece` bytes of `into`. Returns how often; fewer
+    /// than asked means that nothing more is there, unless the transport always reads once, as this default does.
+    ///
+    /// # Errors
+    /// As [`Transport::receive`], of the first read.
+    fn receive_several(
+        &mut self,
+        into: &mut [u8],
+        piece: usize,
+        fds: &mut Vec<OwnedFd>,
+        chunks: &mut [Chunk],
+    ) -> io::Result<usize> {
+        chunks[0] = self.receive(&mut into[..piece], fds)?;
+        Ok(1)
+    }
 
     /// No more bytes will be sent.
     ///
@@ -93,13 +112,38 @@ impl Transport for SocketTransport {
 
     #[inline]
     fn receive(&mut self, into: &mut [u8], fds: &mut Vec<OwnedFd>) -> io::Result<Chunk> {
+        let before = fds.len();
         let arrival =
             message::receive_into(self.socket(), into, fds, Wait::Never).map_err(to_io)?;
         Ok(arrival.map_or_else(Chunk::default, |arrival| Chunk {
             bytes: arrival.bytes,
+            fds: fds.len() - before,
             refused: arrival.refused,
             truncated: arrival.control_truncated,
         }))
+    }
+
+    #[inline]
+    fn receive_several(
+        &mut self,
+        into: &mut [u8],
+        piece: usize,
+        fds: &mut Vec<OwnedFd>,
+        chunks: &mut [Chunk],
+    ) -> io::Result<usize> {
+        let mut arrived = [const { Arrived::NOTHING }; MAX_SEVERAL];
+        let asked = chunks.len().min(MAX_SEVERAL);
+        let socket = self.socket.as_fd();
+        let read = sys::receive_several(socket, into, piece, fds, &mut arrived[..asked])?;
+        for (chunk, arrived) in chunks.iter_mut().zip(&arrived[..read]) {
+            *chunk = Chunk {
+                bytes: arrived.bytes,
+                fds: arrived.fds,
+                refused: arrived.refused,
+                truncated: arrived.control_truncated,
+            };
+        }
+        Ok(read)
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {

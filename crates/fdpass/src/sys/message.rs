@@ -34,18 +34,18 @@ impl Control {
 }
 
 /// `struct msghdr`, all zero: no name, no data, no control data.
-fn empty_header() -> libc::msghdr {
+pub(super) fn empty_header() -> libc::msghdr {
     // SAFETY: `msghdr` holds pointers and integers only, for which all zero bits is a value.
     unsafe { mem::zeroed() }
 }
 
 /// A count as `msghdr` wants it: its fields are `size_t` with glibc, `int` and `socklen_t` with musl and on macOS.
-fn fit<T: TryFrom<usize> + Default>(count: usize) -> T {
+pub(super) fn fit<T: TryFrom<usize> + Default>(count: usize) -> T {
     T::try_from(count).unwrap_or_default()
 }
 
 /// The way back.
-fn widen<T: TryInto<usize>>(count: T) -> usize {
+pub(super) fn widen<T: TryInto<usize>>(count: T) -> usize {
     count.try_into().unwrap_or_default()
 }
 
@@ -77,6 +77,9 @@ pub(crate) fn send(
     })
 }
 
+/// The most reads of one call of `receive_several`. Each needs its own control buffer on the stack.
+pub(crate) const MAX_SEVERAL: usize = 4;
+
 /// What one `recvmsg` brought besides the bytes and descriptors.
 #[derive(Debug, Default)]
 pub(crate) struct Arrived {
@@ -92,6 +95,19 @@ pub(crate) struct Arrived {
     pub(crate) data_truncated: bool,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) pidfd: Option<OwnedFd>,
+}
+
+impl Arrived {
+    /// Nothing.
+    pub(crate) const NOTHING: Self = Self {
+        bytes: 0,
+        fds: 0,
+        refused: 0,
+        control_truncated: false,
+        data_truncated: false,
+        credentials: None,
+        pidfd: None,
+    };
 }
 
 /// `recvmsg(2)` with room for every control message that can arrive. Descriptors are close-on-exec and appended to
@@ -143,18 +159,33 @@ fn receive_once(
         // SAFETY: `header` points at `parts` and `control`, both alive, writable and of the lengths stated.
         check_size(unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, flags) })
     })?;
-    let filled = widen(header.msg_controllen);
+    let filled = widen(header.msg_controllen).min(control.len());
+    Ok(take_arrived(
+        bytes,
+        header.msg_flags,
+        &control[..filled],
+        fds,
+    ))
+}
+
+/// Makes of what the kernel reports of one read, and takes every descriptor that it installed.
+pub(super) fn take_arrived(
+    bytes: usize,
+    flags: libc::c_int,
+    control: &[u8],
+    fds: &mut Vec<OwnedFd>,
+) -> Arrived {
     let mut arrived = Arrived {
         bytes,
-        control_truncated: header.msg_flags & libc::MSG_CTRUNC != 0,
-        data_truncated: header.msg_flags & libc::MSG_TRUNC != 0,
+        control_truncated: flags & libc::MSG_CTRUNC != 0,
+        data_truncated: flags & libc::MSG_TRUNC != 0,
         ..Arrived::default()
     };
     let before = fds.len();
-    take_installed(control.get(..filled).unwrap_or(control), fds, &mut arrived);
+    take_installed(control, fds, &mut arrived);
     platform::after_receive(fds, before, &mut arrived);
     arrived.fds = fds.len() - before;
-    Ok(arrived)
+    arrived
 }
 
 /// Takes ownership of every descriptor that the kernel reports in `control`.

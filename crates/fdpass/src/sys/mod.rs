@@ -23,6 +23,15 @@ mod platform;
 #[cfg_attr(target_os = "linux", path = "linux_poller.rs")]
 #[cfg_attr(target_vendor = "apple", path = "apple_poller.rs")]
 mod poller;
+#[cfg_attr(
+    all(target_os = "linux", not(fdpass_portable)),
+    path = "several_linux.rs"
+)]
+#[cfg_attr(
+    not(all(target_os = "linux", not(fdpass_portable))),
+    path = "several_one.rs"
+)]
+mod several;
 mod socket;
 mod tcp;
 #[cfg_attr(target_os = "linux", path = "linux_tcp.rs")]
@@ -34,13 +43,14 @@ pub(crate) use descriptor::{
     poll_one, read, set_close_on_exec, set_nonblocking, to_status, write,
 };
 pub(crate) use errno::errno_name;
-pub(crate) use message::{Arrived, receive, send};
+pub(crate) use message::{Arrived, MAX_SEVERAL, receive, send};
 pub(crate) use platform::{
     CMSG_LAYOUT, HAS_SEQPACKET, HOLD_SOCKETS_UNTIL_ACKNOWLEDGED, RECEIVES_ALL_OR_NOTHING,
     SCM_CREDENTIALS, SCM_PIDFD, SUN_PATH_CAPACITY, accept, has_seals, inode_name, new_socket,
     new_socket_pair, peer_credentials, peer_pidfd, set_pass_credentials, set_pass_pidfd,
     set_pass_rights, set_socket_mode, socket_family,
 };
+pub(crate) use several::receive_several;
 pub(crate) use socket::{
     AF_INET, AF_INET6, AF_UNIX, RawAddress, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM, bind, connect,
     is_listening, listen, local_address, peer_address, shutdown_write, socket_type,

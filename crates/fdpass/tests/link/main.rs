@@ -1,6 +1,7 @@
 //! What a framed link promises, one family of behaviour a file.
 //!
-//! `link_fd_limit.rs` is a program of its own, because the descriptor limit is the process's.
+//! `link_fd_limit.rs` is a program of its own, because the descriptor limit is the process's; `link_python.rs`, because a
+//! child has copies of every descriptor between its fork and its exec, and the tests here see every copy.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,4 +17,3 @@ mod faults;
 mod hostile;
 mod messages;
 mod property;
-mod python;
