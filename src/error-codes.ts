@@ -173,4 +173,8 @@ export const ERROR_CODES = {
       'A message with more than 253 descriptors was given up after its first bytes had left: the sender ran out of descriptors',
     remedy: 'Raise RLIMIT_NOFILE on the sending side, or queue less',
   },
+  ERR_FDPASS_WORKER: {
+    meaning: 'A worker of a manager ended before it was ready',
+    remedy: 'See what the worker wrote to its standard error; it must call `serve()` or `onConnection()`',
+  },
 } as const;

@@ -1,3 +1,5 @@
+import type { PreforkBinding } from './prefork/native-types.js';
+
 /**
  * The functions that the binding registers as raw Node-API callbacks, for which the napi CLI generates no types
  * (`crates/fdpass-napi/src/raw/`). Declared by hand.
@@ -9,7 +11,7 @@
  * A refused system call throws an `Error` with `code`, `errno` (negative, as Node has it), `syscall`; `fromNative()` in
  * `errors.ts` makes an `FdpassError` of it.
  */
-export interface RawBinding {
+export interface RawBinding extends PreforkBinding {
   /** Closes one number and forgets it in the ledger. Never throws. */
   closeFd(fd: number): void;
   /** Closes `fds[from..to]`, consecutive numbers with one call; -1 is skipped. The entries become -1. Never throws. */

@@ -14,6 +14,7 @@ mod js;
 mod ledger;
 mod message;
 mod moves;
+mod prefork;
 mod state;
 mod watch;
 
@@ -33,5 +34,6 @@ pub fn initialize(exports: Object, env: Env) -> napi::Result<()> {
     message::register(&exports)?;
     channel::register(&exports)?;
     watch::register(&exports)?;
+    prefork::register(&exports)?;
     Ok(())
 }

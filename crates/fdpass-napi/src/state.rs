@@ -17,6 +17,7 @@ use crate::error::Failure;
 use crate::js;
 use crate::ledger::Ledger;
 use crate::message::Arrays;
+use crate::prefork::Prefork;
 
 /// One per environment; lives until the environment's clean-up is through.
 #[derive(Debug)]
@@ -30,6 +31,7 @@ pub(crate) struct State {
     /// Made when the first descriptor is watched.
     pub(crate) event_loop: OnceCell<Loop>,
     pub(crate) channels: Channels,
+    pub(crate) prefork: Prefork,
     /// Set while watchers of libuv must be closed before the environment may go.
     async_hook: Cell<napi_async_cleanup_hook_handle>,
 }
@@ -43,6 +45,7 @@ pub(crate) fn install(env: napi_env) -> napi::Result<&'static State> {
         arrays: OnceCell::new(),
         event_loop: OnceCell::new(),
         channels: Channels::default(),
+        prefork: Prefork::default(),
         async_hook: Cell::new(ptr::null_mut()),
     }));
     let pointer: *mut State = state;

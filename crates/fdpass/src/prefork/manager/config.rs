@@ -33,6 +33,8 @@ pub struct Config {
     pub max_waiting: usize,
     /// How many first bytes the caller wants to see before it decides, at most 4,096.
     pub peek_bytes: usize,
+    /// Ask the caller about each connection whichever policy there is: what it leaves open, the policy decides.
+    pub ask: bool,
     /// How long first bytes are waited for; then the connection goes on without them.
     pub peek_timeout: Duration,
 }
@@ -49,6 +51,7 @@ impl Default for Config {
             wait_timeout: Duration::from_secs(10),
             max_waiting: 1024,
             peek_bytes: 0,
+            ask: false,
             peek_timeout: Duration::from_secs(1),
         }
     }

@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use crate::link::LinkError;
 use crate::prefork::WorkerId;
+#[cfg(doc)]
+use crate::prefork::policy::Policy;
 
 /// What a caller should know of or do something about.
 #[derive(Debug)]
@@ -57,7 +59,7 @@ pub enum Event {
 pub enum Decision {
     /// The worker at this index, now or as soon as it can.
     Worker(u32),
-    /// Whoever has the fewest connections.
+    /// Whom the policy chooses; with [`Policy::External`], whoever has the fewest connections.
     Default,
     /// Nobody: it is closed.
     Refuse,

@@ -167,7 +167,7 @@ impl Manager {
 
     /// Lets the policy or the caller choose a worker.
     pub(super) fn admit(&mut self, slot: SlotId, now: Instant) {
-        if self.chooser.policy() == Policy::External {
+        if self.config.ask || self.chooser.policy() == Policy::External {
             self.undecided.push(slot);
         } else {
             self.place(slot, None, now);

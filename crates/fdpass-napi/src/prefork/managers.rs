@@ -1,0 +1,486 @@
+//! The manager of `fdpass::prefork` on the environment's loop.
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+use std::time::{Duration, Instant};
+
+use fdpass::prefork::admission::TokenBuckets;
+use fdpass::prefork::held::SlotId;
+use fdpass::prefork::manager::{Config, Decision, Event, Manager};
+use fdpass::prefork::policy::Policy;
+use napi::sys::{TypedarrayType, napi_callback_info, napi_env, napi_value};
+
+use super::{event_loop, give, peer_words, system, take, watch};
+use crate::engine::{Interest, Pollable, Wake};
+use crate::error::Failure;
+use crate::fd;
+use crate::js::{self, Call, Entry, Exports, Reference, Value};
+use crate::state::State;
+
+pub(super) fn register(exports: &Exports<'_>) -> napi::Result<()> {
+    exports.function(c"preforkOpen", Some(open))?;
+    exports.function(c"preforkListen", Some(listen))?;
+    exports.function(c"preforkEnable", Some(enable))?;
+    exports.function(c"preforkUnlisten", Some(unlisten))?;
+    exports.function(c"preforkHire", Some(hire))?;
+    exports.function(c"preforkDied", Some(died))?;
+    exports.function(c"preforkDrain", Some(drain))?;
+    exports.function(c"preforkSend", Some(send))?;
+    exports.function(c"preforkGive", Some(give_listeners))?;
+    exports.function(c"preforkAdmission", Some(admission))?;
+    exports.function(c"preforkTotals", Some(totals))?;
+    exports.function(c"preforkStats", Some(stats))?;
+    exports.function(c"preforkRef", Some(reference))?;
+    exports.function(c"preforkClose", Some(close))
+}
+
+/// Numbers in the argument of `preforkOpen` (`PreforkConfig` in `src/prefork/native-types.ts`).
+const CONFIG: usize = 11;
+/// Integers of one connection to be decided (`DECISION`).
+const DECISION: usize = 10;
+const NO_MATTER: i32 = -1;
+const REFUSE: i32 = -2;
+
+/// One manager.
+pub(crate) struct Watched {
+    env: napi_env,
+    key: Cell<Option<u32>>,
+    manager: RefCell<Manager>,
+    on_event: Reference,
+    on_decide: Reference,
+    entry: Entry,
+}
+
+impl std::fmt::Debug for Watched {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watched")
+            .field("key", &self.key.get())
+            .finish_non_exhaustive()
+    }
+}
+
+struct Poll(Weak<Watched>);
+
+impl Pollable for Poll {
+    fn wake(&self, state: &State, _wake: Wake) {
+        let Some(watched) = self.0.upgrade() else {
+            return;
+        };
+        let now = Instant::now();
+        // Refused only for want of memory; what is ready stays so.
+        let _: std::io::Result<()> = watched.manager.borrow_mut().begin(now);
+        watched.settle(state, now);
+    }
+}
+
+impl Watched {
+    /// Has JavaScript decide what it must, sends, tells. The manager is not borrowed while JavaScript runs.
+    fn settle(&self, state: &State, now: Instant) {
+        // What dies while JavaScript decides can bring more to decide.
+        for _ in 0..4 {
+            let undecided = self.manager.borrow_mut().take_undecided();
+            if undecided.is_empty() {
+                break;
+            }
+            self.decide(&undecided, now);
+        }
+        let events = {
+            let mut manager = self.manager.borrow_mut();
+            let _: std::io::Result<()> = manager.finish(now);
+            manager.take_events()
+        };
+        for event in events {
+            self.tell(state, event);
+        }
+    }
+
+    fn decide(&self, slots: &[SlotId], now: Instant) {
+        let env = self.env;
+        let manager = self.manager.borrow();
+        let seen: Vec<u8> = slots
+            .iter()
+            .filter_map(|slot| manager.connection(*slot))
+            .flat_map(|connection| connection.seen.iter().copied())
+            .collect();
+        let fill = |words: &mut [i32]| {
+            for (slot, record) in slots.iter().zip(words.chunks_exact_mut(DECISION)) {
+                record[0] = slot.0.cast_signed();
+                record[9] = NO_MATTER;
+                if let Some(connection) = manager.connection(*slot) {
+                    record[1] = i32::from(connection.listener);
+                    record[2..8].copy_from_slice(&peer_words(&connection.peer));
+                    record[8] = i32::try_from(connection.seen.len()).unwrap_or(0);
+                }
+            }
+        };
+        let count = slots.len() * DECISION;
+        let words = js::new_typed_array(env, TypedarrayType::int32_array, count, fill);
+        let bytes = js::new_typed_array(env, TypedarrayType::uint8_array, seen.len(), |into| {
+            into.copy_from_slice(&seen);
+        });
+        drop(manager);
+        let (Some(words), Some(bytes)) = (words, bytes) else {
+            return;
+        };
+        let count = js::int(env, i32::try_from(slots.len()).unwrap_or(0));
+        self.entry
+            .call(self.on_decide.value(), &[count, words, bytes]);
+        let decided: &[i32] = js::view(js::typed_array(env, words, TypedarrayType::int32_array));
+        let mut manager = self.manager.borrow_mut();
+        for (slot, record) in slots.iter().zip(decided.chunks_exact(DECISION)) {
+            let decision = match record[9] {
+                REFUSE => Decision::Refuse,
+                index => u32::try_from(index).map_or(Decision::Default, Decision::Worker),
+            };
+            manager.decide(*slot, decision, now);
+        }
+    }
+
+    fn tell(&self, state: &State, event: Event) {
+        let number = |id: u32| f64::from(id);
+        match event {
+            Event::Ready(id) => self.event(1, number(id), None),
+            Event::Drained(id) => self.event(2, number(id), None),
+            Event::Suspect(id) => self.event(3, number(id), None),
+            Event::Recovered(id) => self.event(4, number(id), None),
+            Event::Hung(id) => self.event(5, number(id), None),
+            Event::ChannelEnded(id, error) => {
+                let failure = error.map(Failure::from);
+                let error = failure.map(|failure| failure.to_js(self.env));
+                self.event(6, number(id), error);
+            }
+            Event::Message { from, data, fds } => {
+                let env = self.env;
+                let bytes =
+                    js::new_typed_array(env, TypedarrayType::uint8_array, data.len(), |into| {
+                        into.copy_from_slice(&data);
+                    });
+                let count = fds.len();
+                let mut fds = fds.into_iter();
+                let numbers =
+                    js::new_typed_array(env, TypedarrayType::int32_array, count, |into| {
+                        for (place, fd) in into.iter_mut().zip(fds.by_ref()) {
+                            *place = give(state, fd);
+                        }
+                    });
+                self.event_with(7, number(from), bytes, numbers);
+            }
+            Event::Pressure(errno) => {
+                let name = js::string(self.env, fdpass::error::errno_name(errno));
+                self.event(8, 0.0, Some(name));
+            }
+            Event::ListenerFailed(listener, errno) => {
+                let name = js::string(self.env, fdpass::error::errno_name(errno));
+                self.event(9, f64::from(listener), Some(name));
+            }
+            Event::Saturated => self.event(10, 0.0, None),
+            Event::Accepting => self.event(11, 0.0, None),
+            Event::Inherited {
+                worker,
+                reassigned,
+                replayed,
+                closed,
+            } => {
+                let counts = [reassigned, replayed, closed].map(u32::cast_signed);
+                let array = js::new_typed_array(self.env, TypedarrayType::int32_array, 3, |into| {
+                    into.copy_from_slice(&counts);
+                });
+                self.event(12, number(worker), array);
+            }
+            _ => {}
+        }
+    }
+
+    /// `onEvent(kind, number, what, fds)`
+    fn event(&self, kind: i32, number: f64, what: Option<napi_value>) {
+        self.event_with(kind, number, what, None);
+    }
+
+    fn event_with(
+        &self,
+        kind: i32,
+        number: f64,
+        what: Option<napi_value>,
+        fds: Option<napi_value>,
+    ) {
+        let env = self.env;
+        let arguments = [
+            js::int(env, kind),
+            js::number(env, number),
+            what.unwrap_or_else(|| js::undefined(env)),
+            fds.unwrap_or_else(|| js::undefined(env)),
+        ];
+        self.entry.call(self.on_event.value(), &arguments);
+    }
+
+    /// After a call of JavaScript that changed something: what follows is told in a later turn, never from inside.
+    fn changed(&self, state: &State) -> Result<(), Failure> {
+        let now = Instant::now();
+        self.manager
+            .borrow_mut()
+            .finish(now)
+            .map_err(|error| system(&error))?;
+        if let Some(key) = self.key.get() {
+            event_loop(state)?.soon(key);
+        }
+        Ok(())
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a cast of f64 saturates"
+)]
+fn config(numbers: &[f64]) -> Config {
+    let at = |index: usize| numbers.get(index).copied().unwrap_or(0.0);
+    let count = |index: usize, default: u32| match at(index) {
+        asked if asked > 0.0 => asked as u32,
+        _ => default,
+    };
+    let millis =
+        |index: usize| Some(Duration::from_millis(at(index) as u64)).filter(|d| !d.is_zero());
+    let default = Config::default();
+    Config {
+        policy: match at(0) as u32 {
+            1 => Policy::RoundRobin,
+            2 => Policy::LeastLoad,
+            3 => Policy::Sticky,
+            4 => Policy::Weighted,
+            5 => Policy::External,
+            _ => Policy::LeastConnections,
+        },
+        replay: at(1) > 0.0,
+        max_in_flight: count(2, default.max_in_flight),
+        max_connections: count(3, default.max_connections),
+        watchdog: millis(4),
+        always_beat: at(5) > 0.0,
+        wait_timeout: millis(6).unwrap_or(default.wait_timeout),
+        max_waiting: count(7, 1024) as usize,
+        peek_bytes: count(8, 0) as usize,
+        peek_timeout: millis(9).unwrap_or(default.peek_timeout),
+        ask: at(10) > 0.0,
+    }
+}
+
+/// `preforkOpen(config, onEvent, onDecide, engine)`
+extern "C" fn open(env: napi_env, info: napi_callback_info) -> napi_value {
+    js::enter(env, info, |call: &Call<'_, 4>| {
+        let on_thread = call.int(3) == 1;
+        let numbers = call.doubles(0);
+        debug_assert_eq!(numbers.len(), CONFIG, "both sides agree");
+        let event_loop = call.state.start_loop(on_thread)?;
+        let watched = Rc::new(Watched {
+            env,
+            key: Cell::new(None),
+            manager: RefCell::new(Manager::new(config(numbers)).map_err(|error| system(&error))?),
+            on_event: Reference::new(env, call.raw(1))?,
+            on_decide: Reference::new(env, call.raw(2))?,
+            entry: Entry::new(env, on_thread)?,
+        });
+        let poll = Rc::new(Poll(Rc::downgrade(&watched)));
+        let key = watch(call.state, &*watched.manager.borrow(), poll)?;
+        watched.key.set(Some(key));
+        let interest = Interest {
+            read: true,
+            write: false,
+        };
+        event_loop.set_interest(key, interest);
+        Ok(Value::Int(call.state.prefork.managers.add(watched)))
+    })
+}
+
+/// A call on one manager.
+fn with<const N: usize>(
+    env: napi_env,
+    info: napi_callback_info,
+    body: impl FnOnce(&Call<'_, N>, &Watched) -> Result<Value, Failure>,
+) -> napi_value {
+    js::enter(env, info, |call: &Call<'_, N>| {
+        let watched = call.state.prefork.managers.get(call.int(0))?;
+        body(call, &watched)
+    })
+}
+
+/// The same for one that changes something.
+fn change<const N: usize>(
+    env: napi_env,
+    info: napi_callback_info,
+    body: impl FnOnce(&Call<'_, N>, &mut Manager) -> Result<Value, Failure>,
+) -> napi_value {
+    with(env, info, |call: &Call<'_, N>, watched| {
+        let value = body(call, &mut watched.manager.borrow_mut())?;
+        watched.changed(call.state)?;
+        Ok(value)
+    })
+}
+
+fn number(value: i32) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+fn listener(value: i32) -> u16 {
+    u16::try_from(value).unwrap_or(u16::MAX)
+}
+
+/// `preforkListen(handle, fd, enabled)`: moves the descriptor.
+extern "C" fn listen(env: napi_env, info: napi_callback_info) -> napi_value {
+    change(env, info, |call: &Call<'_, 3>, manager| {
+        let fd = take(call.state, call.int(1))?;
+        let number = manager.add_listener(fd, call.bool(2))?;
+        Ok(Value::Int(i32::from(number)))
+    })
+}
+
+/// `preforkEnable(handle, listener, on)`
+extern "C" fn enable(env: napi_env, info: napi_callback_info) -> napi_value {
+    change(env, info, |call: &Call<'_, 3>, manager| {
+        manager.enable_listener(listener(call.int(1)), call.bool(2));
+        Ok(Value::Undefined)
+    })
+}
+
+/// `preforkUnlisten(handle, listener)`
+extern "C" fn unlisten(env: napi_env, info: napi_callback_info) -> napi_value {
+    change(env, info, |call: &Call<'_, 2>, manager| {
+        manager.close_listener(listener(call.int(1)));
+        Ok(Value::Undefined)
+    })
+}
+
+/// `preforkHire(handle, fd, index, weight)`: moves the descriptor.
+extern "C" fn hire(env: napi_env, info: napi_callback_info) -> napi_value {
+    change(env, info, |call: &Call<'_, 4>, manager| {
+        let fd = take(call.state, call.int(1))?;
+        let id =
+            manager.add_worker(fd, number(call.int(2)), number(call.int(3)), Instant::now())?;
+        Ok(Value::Int(id.cast_signed()))
+    })
+}
+
+/// `preforkDied(handle, worker)`
+extern "C" fn died(env: napi_env, info: napi_callback_info) -> napi_value {
+    change(env, info, |call: &Call<'_, 2>, manager| {
+        manager.worker_died(number(call.int(1)), Instant::now());
+        Ok(Value::Undefined)
+    })
+}
+
+/// `preforkDrain(handle, worker, handBack, milliseconds)`
+extern "C" fn drain(env: napi_env, info: napi_callback_info) -> napi_value {
+    change(env, info, |call: &Call<'_, 4>, manager| {
+        let millis = number(call.int(3));
+        manager.drain_worker(number(call.int(1)), call.bool(2), millis, Instant::now())?;
+        Ok(Value::Undefined)
+    })
+}
+
+/// `preforkSend(handle, worker, data, fds, count)`: lends the descriptors.
+extern "C" fn send(env: napi_env, info: napi_callback_info) -> napi_value {
+    change(env, info, |call: &Call<'_, 5>, manager| {
+        let numbers = call.ints(3).get(..call.count(4)).unwrap_or_default();
+        let fds = fd::borrow_all(numbers)?;
+        manager.send(number(call.int(1)), call.bytes(2), fds, Instant::now())?;
+        Ok(Value::Undefined)
+    })
+}
+
+/// `preforkGive(handle, worker, listeners)`
+extern "C" fn give_listeners(env: napi_env, info: napi_callback_info) -> napi_value {
+    change(env, info, |call: &Call<'_, 3>, manager| {
+        let numbers: Vec<u16> = call
+            .ints(2)
+            .iter()
+            .map(|number| listener(*number))
+            .collect();
+        manager.give_listeners(number(call.int(1)), &numbers, Instant::now())?;
+        Ok(Value::Undefined)
+    })
+}
+
+/// `preforkAdmission(handle, rate, burst, addresses)`
+extern "C" fn admission(env: napi_env, info: napi_callback_info) -> napi_value {
+    change(env, info, |call: &Call<'_, 4>, manager| {
+        let buckets = TokenBuckets::new(call.number(1), number(call.int(2)), call.count(3));
+        manager.set_admission(Some(buckets));
+        Ok(Value::Undefined)
+    })
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of connections: 2^53 of them never come"
+)]
+fn fill(into: &mut [f64], counts: &[u64]) {
+    for (place, count) in into.iter_mut().zip(counts) {
+        *place = *count as f64;
+    }
+}
+
+/// `preforkTotals(handle, into)`
+extern "C" fn totals(env: napi_env, info: napi_callback_info) -> napi_value {
+    with(env, info, |call: &Call<'_, 2>, watched| {
+        let totals = watched.manager.borrow().totals();
+        let counts = [
+            totals.accepted,
+            totals.refused,
+            totals.dropped,
+            totals.reassigned,
+            totals.replayed,
+            totals.closed,
+            totals.moved,
+            totals.held as u64,
+            totals.waiting as u64,
+            u64::from(totals.accepting),
+        ];
+        fill(call.doubles(1), &counts);
+        Ok(Value::Undefined)
+    })
+}
+
+/// `preforkStats(handle, worker, into)`: whether the worker is there. Times in microseconds.
+extern "C" fn stats(env: napi_env, info: napi_callback_info) -> napi_value {
+    with(env, info, |call: &Call<'_, 3>, watched| {
+        let Some(stats) = watched.manager.borrow().worker_stats(number(call.int(1))) else {
+            return Ok(Value::Bool(false));
+        };
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let counts = [
+            stats.given,
+            u64::from(stats.active),
+            u64::from(stats.in_flight),
+            u64::from(stats.ready),
+            u64::from(stats.available),
+            micros(stats.hand_off_sum),
+            micros(stats.hand_off_max),
+        ];
+        let numbers = call.doubles(2);
+        fill(numbers, &counts);
+        if let Some(place) = numbers.get_mut(counts.len()) {
+            *place = stats.load;
+        }
+        Ok(Value::Bool(true))
+    })
+}
+
+/// `preforkRef(handle, on)`
+extern "C" fn reference(env: napi_env, info: napi_callback_info) -> napi_value {
+    with(env, info, |call: &Call<'_, 2>, watched| {
+        if let Some(key) = watched.key.get() {
+            event_loop(call.state)?.set_referenced(key, call.bool(1));
+        }
+        Ok(Value::Undefined)
+    })
+}
+
+/// `preforkClose(handle)`: closes everything at once. Idempotent.
+extern "C" fn close(env: napi_env, info: napi_callback_info) -> napi_value {
+    js::enter(env, info, |call: &Call<'_, 1>| {
+        if let Some(watched) = call.state.prefork.managers.remove(call.int(0))
+            && let Some(key) = watched.key.take()
+        {
+            event_loop(call.state)?.close(key);
+        }
+        Ok(Value::Undefined)
+    })
+}

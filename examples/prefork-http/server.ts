@@ -1,0 +1,20 @@
+// A prefork HTTP server. PORT (8080), WORKERS (one for each processor), STRATEGY (push, kernel), REPLAY (1), WATCHDOG
+// (milliseconds). Prints `ready` when all workers serve; SIGTERM ends it, SIGHUP replaces the workers.
+import { Manager } from 'fdpass/prefork';
+
+const { PORT = '8080', WORKERS, STRATEGY, REPLAY, WATCHDOG = '1000' } = process.env;
+const replay = REPLAY === '1' || REPLAY === 'idempotent';
+
+const manager = new Manager({
+  // With replay the first bytes must be there when a connection is accepted: HTTP clients speak first.
+  listen: { port: Number(PORT), host: '127.0.0.1', ...(replay ? { deferAccept: 1 } : {}) },
+  worker: new URL('./worker.js', import.meta.url),
+  strategy: STRATEGY === 'kernel' ? 'kernel' : 'push',
+  replay: replay ? 'idempotent' : false,
+  watchdog: Number(WATCHDOG),
+  signals: true,
+  ...(WORKERS === undefined ? {} : { workers: Number(WORKERS) }),
+});
+
+await manager.start();
+console.log('ready');

@@ -1,0 +1,609 @@
+import { channel as diagnostics } from 'node:diagnostics_channel';
+import { EventEmitter } from 'node:events';
+import { calling, fromNative, refusal } from '../errors.js';
+import { type Fd, ownNumber } from '../fd.js';
+import { native } from '../native.js';
+import { runtime } from '../runtime.js';
+import { collect, numbers, type Sendable } from '../sendable.js';
+import { moveIn, openPlace, type Place } from './listeners.js';
+import { Member } from './member.js';
+import { DECISION, PreforkConfig, PreforkEvent } from './native-types.js';
+import {
+  checkCount,
+  type ManagerOptions,
+  POLICIES,
+  type PolicyFunction,
+  type Settings,
+  settingsOf,
+  type WorkerView,
+} from './options.js';
+import { type PeerAddress, peerAt } from './peer.js';
+import { onSignals } from './signals.js';
+import type { ManagerStats, WorkerStats } from './stats.js';
+
+/** What a `Manager` tells. */
+export interface ManagerEvents {
+  /** A worker can take connections. */
+  ready: [worker: { index: number; pid: number | undefined }];
+  /** The process of a worker has ended; what became of its connections. */
+  exit: [
+    worker: {
+      index: number;
+      pid: number | undefined;
+      code: number | null;
+      signal: NodeJS.Signals | null;
+      reassigned: number;
+      replayed: number;
+      closed: number;
+    },
+  ];
+  /** A worker has work and is silent: it gets nothing more for now. */
+  suspect: [worker: { index: number; pid: number | undefined }];
+  /** It speaks again. */
+  recovered: [worker: { index: number; pid: number | undefined }];
+  /** It was silent for the whole `watchdog` time and is killed. */
+  hung: [worker: { index: number; pid: number | undefined }];
+  /** A worker ended `maxCrashes` times in a row before it was ready; from now on it is tried every `maxDelay`. */
+  crashLoop: [worker: { index: number }];
+  /** A message of a worker. The descriptors are the listener's to close. */
+  message: [data: Uint8Array, fds: Fd[], from: number];
+  /** No worker can take connections: clients wait in the kernel's queue. */
+  saturated: [];
+  /** Accepting goes on. */
+  accepting: [];
+  /** The process or the system has no free descriptor: accepting rests. */
+  pressure: [errno: string];
+  /** A listening socket has failed and is left alone. */
+  listenerFailed: [listener: string, errno: string];
+  /** `reload()` is through. */
+  reloaded: [];
+  /** `stop()` is through. */
+  stopped: [];
+}
+
+const ENGINE = runtime === 'node' ? 0 : 1;
+/** How long a worker that was told to end has before it is killed. */
+const GRACE = 2000;
+/** How often a worker may end before it is ready while `start` waits. */
+const START_ATTEMPTS = 3;
+const EXTERNAL = 5;
+const NOBODY = -2;
+
+const lifeCycle = diagnostics('fdpass:prefork');
+
+interface Seat {
+  readonly index: number;
+  member: Member | undefined;
+  restarts: number;
+  /** Ends before readiness in a row. */
+  crashes: number;
+  timer: NodeJS.Timeout | undefined;
+  /** The binding's numbers of its own listening sockets (strategy `kernel`). */
+  listeners: number[];
+}
+
+/**
+ * Accepts connections and gives them to worker processes; see `docs/prefork.md`.
+ *
+ * @example
+ * ```ts
+ * import { createServer } from 'node:http';
+ * import { isWorker, Manager, serve } from 'fdpass/prefork';
+ *
+ * if (isWorker()) {
+ *   serve(createServer((_request, response) => response.end(`Hello from ${process.pid}\n`)));
+ * } else {
+ *   const manager = new Manager({ listen: { port: 0 }, workers: 2, worker: new URL(import.meta.url) });
+ *   await manager.start();
+ *   const response = await fetch(`http://localhost:${manager.port}/`);
+ *   console.log(await response.text());
+ *   await manager.stop();
+ * }
+ * ```
+ */
+export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposable {
+  readonly #settings: Settings;
+  #handle = 0;
+  #state: 'new' | 'running' | 'stopping' | 'stopped' = 'new';
+  #places: Place[] = [];
+  /** The place of each of the binding's listeners. */
+  #placeOf: number[] = [];
+  #seats: Seat[] = [];
+  readonly #members = new Map<number, Member>();
+  readonly #totals = new Float64Array(10);
+  readonly #figures = new Float64Array(8);
+  #stopped: Promise<void> | undefined;
+  #reloading: Promise<void> | undefined;
+  #lastTotals: ManagerStats | undefined;
+  #unhook: () => void = () => undefined;
+
+  /** @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT`, `ERR_FDPASS_UNSUPPORTED` — a wrong option */
+  constructor(options: ManagerOptions) {
+    super();
+    this.#settings = settingsOf(options);
+  }
+
+  /** Where it listens: `host:port` or the path, by name. */
+  get addresses(): readonly { name: string; address: string; port: number | undefined }[] {
+    return this.#places.map(({ name, address, port }) => ({ name, address, port }));
+  }
+
+  /** The port of the first TCP listener. */
+  get port(): number | undefined {
+    return this.#places.find((place) => place.port !== undefined)?.port;
+  }
+
+  /** How many workers there shall be. */
+  get size(): number {
+    return this.#seats.length;
+  }
+
+  /**
+   * Listens and starts the workers; resolves when all are ready.
+   *
+   * @throws {FdpassError} `EADDRINUSE`, `EACCES`, … — an address cannot be listened at
+   * @throws {FdpassError} `ERR_FDPASS_WORKER` — a worker ended before it was ready, three times
+   */
+  async start(): Promise<void> {
+    if (this.#state !== 'new') throw refusal('ERR_FDPASS_BUSY', 'Cannot start the manager twice');
+    this.#state = 'running';
+    const settings = this.#settings;
+    try {
+      for (const [index, address] of settings.listen.entries())
+        this.#places.push(await openPlace(address, index, settings.strategy === 'kernel'));
+      this.#open();
+      for (let index = 0; index < settings.workers; index++) this.#seats.push(this.#newSeat(index));
+      for (const seat of this.#seats) this.#hire(seat);
+      await Promise.all(this.#seats.map((seat) => this.#started(seat)));
+      if (settings.signals === true) this.#unhook = onSignals(this);
+    } catch (error) {
+      await this.stop({ timeout: 0 });
+      throw error;
+    }
+  }
+
+  /**
+   * Stops accepting, lets workers finish what they have, and ends them; what is not finished in time is cut.
+   * `timeout`: milliseconds (`drainTimeout`).
+   */
+  stop({ timeout = this.#settings.drainTimeout }: { timeout?: number } = {}): Promise<void> {
+    this.#stopped ??= this.#stop(timeout);
+    return this.#stopped;
+  }
+
+  /** The same as `stop()`. */
+  drain(options?: { timeout?: number }): Promise<void> {
+    return this.stop(options);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  /**
+   * Starts a new worker for each, and when all are ready the old ones finish: idle keep-alive connections move to the new
+   * workers, the others get `Connection: close` or, at the end of `drainTimeout`, are cut. Resolves when the new workers
+   * serve; the old ones may still finish.
+   *
+   * @throws {FdpassError} `ERR_FDPASS_WORKER` — a new worker did not become ready: the old ones go on as before
+   */
+  reload(): Promise<void> {
+    this.#reloading ??= this.#reload().finally(() => {
+      this.#reloading = undefined;
+    });
+    return this.#reloading;
+  }
+
+  /** Changes how many workers there are. Resolves when new ones are ready; surplus ones finish on their own. */
+  async scale(workers: number): Promise<void> {
+    checkCount('workers', workers, 1, 1024);
+    this.#needRunning('scale');
+    const added: Seat[] = [];
+    while (this.#seats.length < workers) {
+      const seat = this.#newSeat(this.#seats.length);
+      this.#seats.push(seat);
+      this.#hire(seat);
+      added.push(seat);
+    }
+    for (const seat of this.#seats.splice(workers)) this.#retire(seat);
+    await Promise.all(added.map((seat) => this.#started(seat)));
+  }
+
+  /** Sends a message to the worker at `index`; lends the descriptors. */
+  send(index: number, data: Uint8Array | string, fds: Iterable<Sendable> = []): void {
+    const member = this.#seats[index]?.member;
+    if (member === undefined)
+      throw refusal('ERR_FDPASS_PEER_GONE', `Cannot send to worker ${index}: it is not running`);
+    const count = collect(fds, { operation: 'send', limit: 253, unread: false });
+    const bytes = typeof data === 'string' ? Buffer.from(data) : data;
+    calling(() => native.preforkSend(this.#handle, member.id, bytes, numbers, count));
+  }
+
+  /** Figures of the manager and of each worker. */
+  stats(): ManagerStats {
+    if (this.#handle === 0 && this.#lastTotals !== undefined) return this.#lastTotals;
+    const totals = this.#totals;
+    if (this.#handle !== 0) native.preforkTotals(this.#handle, totals);
+    const at = (index: number): number => totals[index] ?? 0;
+    return {
+      accepted: at(0),
+      refused: at(1),
+      dropped: at(2),
+      reassigned: at(3),
+      replayed: at(4),
+      closed: at(5),
+      moved: at(6),
+      held: at(7),
+      waiting: at(8),
+      accepting: at(9) === 1,
+      workers: this.#seats.map((seat) => this.#workerStats(seat)),
+    };
+  }
+
+  /** Whether the manager keeps this process alive (it does unless told otherwise). */
+  unref(): this {
+    if (this.#handle !== 0) native.preforkRef(this.#handle, false);
+    for (const member of this.#members.values()) member.child.unref();
+    return this;
+  }
+
+  #workerStats(seat: Seat): WorkerStats {
+    const figures = this.#figures.fill(0);
+    const { member } = seat;
+    if (member !== undefined && this.#handle !== 0) native.preforkStats(this.#handle, member.id, figures);
+    const at = (index: number): number => figures[index] ?? 0;
+    const accepted = at(0);
+    return {
+      index: seat.index,
+      pid: member?.pid,
+      state: member?.state ?? 'dead',
+      accepted,
+      active: at(1),
+      inFlight: at(2),
+      available: at(4) === 1,
+      load: at(7),
+      restarts: seat.restarts,
+      handOff: { mean: accepted === 0 ? 0 : at(5) / accepted / 1000, max: at(6) / 1000 },
+    };
+  }
+
+  #open(): void {
+    const { policy, admit, replay, watchdog, strategy } = this.#settings;
+    const config = new Float64Array(PreforkConfig.length);
+    config[PreforkConfig.policy] = typeof policy === 'function' ? EXTERNAL : POLICIES.indexOf(policy);
+    config[PreforkConfig.replay] = Number(replay === 'idempotent');
+    config[PreforkConfig.maxInFlight] = this.#settings.maxInFlight ?? 0;
+    config[PreforkConfig.maxConnections] = this.#settings.maxConnections ?? 0;
+    config[PreforkConfig.watchdog] = watchdog === false ? 0 : watchdog;
+    config[PreforkConfig.alwaysBeat] = Number(strategy === 'kernel');
+    config[PreforkConfig.waitTimeout] = this.#settings.waitTimeout ?? 0;
+    config[PreforkConfig.peekBytes] = this.#settings.peekBytes ?? 0;
+    config[PreforkConfig.peekTimeout] = this.#settings.peekTimeout ?? 0;
+    config[PreforkConfig.ask] = Number(typeof admit === 'function');
+    this.#handle = calling(() =>
+      native.preforkOpen(
+        config,
+        (kind, number, what, fds) => this.#onEvent(kind, number, what, fds),
+        (count, records, seen) => this.#onDecide(count, records, seen),
+        ENGINE,
+      ),
+    );
+    if (typeof admit === 'object')
+      native.preforkAdmission(this.#handle, admit.rate, admit.burst, admit.addresses ?? 65_536);
+    if (strategy === 'kernel') return;
+    for (const [index, place] of this.#places.entries()) {
+      for (const socket of place.sockets.splice(0)) this.#listen(socket, index, true);
+    }
+  }
+
+  #listen(socket: Fd, place: number, enabled: boolean): number {
+    const number = calling(() => native.preforkListen(this.#handle, moveIn(socket), enabled));
+    this.#placeOf[number] = place;
+    return number;
+  }
+
+  /** With the strategy `kernel` a seat has a socket at each address; the manager accepts from it while nobody else does. */
+  #newSeat(index: number): Seat {
+    const seat: Seat = { index, member: undefined, restarts: 0, crashes: 0, timer: undefined, listeners: [] };
+    if (this.#settings.strategy === 'kernel')
+      seat.listeners = this.#places.map((place, at) =>
+        this.#listen(place.sockets.shift() ?? place.another(), at, true),
+      );
+    return seat;
+  }
+
+  #start(seat: Seat): Member {
+    const facts = {
+      index: seat.index,
+      strategy: this.#settings.strategy,
+      listeners: this.#places.map(({ name }) => name),
+    };
+    const member = Member.start(this.#handle, facts, this.#settings);
+    this.#members.set(member.id, member);
+    // A process that could not be started has no 'exit'.
+    if (member.pid === undefined) setImmediate(() => this.#onExit(seat, member, null, null));
+    else member.child.once('exit', (code, signal) => this.#onExit(seat, member, code, signal));
+    if (seat.listeners.length > 0)
+      native.preforkGive(this.#handle, member.id, Int32Array.from(seat.listeners));
+    member.after(this.#settings.readyTimeout, () => {
+      if (member.state === 'starting') member.kill();
+    });
+    return member;
+  }
+
+  #hire(seat: Seat): void {
+    seat.timer = undefined;
+    seat.member = this.#start(seat);
+  }
+
+  /** The first readiness of a seat. */
+  async #started(seat: Seat): Promise<void> {
+    while (this.#state === 'running') {
+      const { member } = seat;
+      if (member !== undefined && (await member.ready)) return;
+      if (seat.crashes >= START_ATTEMPTS) throw notReady(seat.index, seat.crashes);
+      if (this.#seats[seat.index] !== seat) return;
+      if (member === seat.member) await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  #onExit(seat: Seat, member: Member, code: number | null, signal: NodeJS.Signals | null): void {
+    if (member.state === 'dead') return;
+    const { state } = member;
+    if (this.#handle !== 0) {
+      // The manager serves the queue of the dead one's sockets.
+      this.#accept(seat, member, true);
+      native.preforkDied(this.#handle, member.id);
+    }
+    member.buried();
+    this.#members.delete(member.id);
+    this.#exits.set(member.id, { index: seat.index, pid: member.pid, code, signal });
+    if (seat.member !== member) return;
+    seat.member = undefined;
+    if (this.#state !== 'running' || this.#seats[seat.index] !== seat || state === 'draining') return;
+    this.#respawn(seat, state === 'ready');
+  }
+
+  /** Ends of workers whose inheritance was not told yet, by the binding's name of them. */
+  readonly #exits = new Map<
+    number,
+    { index: number; pid: number | undefined; code: number | null; signal: NodeJS.Signals | null }
+  >();
+
+  #respawn(seat: Seat, wasReady: boolean): void {
+    const { delay, maxDelay, maxCrashes } = this.#settings.respawn;
+    seat.restarts += 1;
+    seat.crashes = wasReady ? 0 : seat.crashes + 1;
+    if (seat.crashes === 0) {
+      this.#hire(seat);
+      return;
+    }
+    if (seat.crashes === maxCrashes) this.emit('crashLoop', { index: seat.index });
+    const pause = seat.crashes >= maxCrashes ? maxDelay : Math.min(maxDelay, delay * 2 ** (seat.crashes - 1));
+    seat.timer = setTimeout(() => this.#hire(seat), pause);
+  }
+
+  /** Whether the manager accepts from the sockets of a seat itself (strategy `kernel`). */
+  #accept(seat: Seat, member: Member, on: boolean): void {
+    if (seat.member !== member) return;
+    for (const listener of seat.listeners) native.preforkEnable(this.#handle, listener, on);
+  }
+
+  /** A seat is given up: its worker finishes, idle connections go to others. */
+  #retire(seat: Seat): void {
+    clearTimeout(seat.timer);
+    // Connections that wait in a closed socket would be reset: it is emptied as long as there is a manager.
+    for (const listener of seat.listeners) native.preforkEnable(this.#handle, listener, true);
+    if (seat.member !== undefined) this.#finish(seat.member, true, this.#settings.drainTimeout);
+  }
+
+  #finish(member: Member, handBack: boolean, timeout: number): void {
+    if (member.state === 'dead') return;
+    if (member.state === 'starting') {
+      member.kill();
+      return;
+    }
+    member.state = 'draining';
+    try {
+      native.preforkDrain(this.#handle, member.id, handBack, timeout);
+    } catch {
+      // Its channel is over: nothing is left to tell it.
+      member.end(GRACE);
+      return;
+    }
+    member.after(timeout + 50, () => member.end(GRACE));
+  }
+
+  async #reload(): Promise<void> {
+    this.#needRunning('reload');
+    const seats = [...this.#seats];
+    const fresh = seats.map((seat) => this.#start(seat));
+    const ready = await Promise.all(fresh.map((member) => member.ready));
+    const failed = ready.indexOf(false);
+    if (failed !== -1 || this.#state !== 'running') {
+      for (const member of fresh) member.kill();
+      throw notReady(failed, 1);
+    }
+    for (const [at, seat] of seats.entries()) {
+      const old = seat.member;
+      clearTimeout(seat.timer);
+      seat.member = fresh[at];
+      seat.crashes = 0;
+      for (const listener of seat.listeners) native.preforkEnable(this.#handle, listener, false);
+      if (old !== undefined) this.#finish(old, true, this.#settings.drainTimeout);
+      // Scaled down meanwhile.
+      if (this.#seats[seat.index] !== seat) this.#retire(seat);
+    }
+    this.emit('reloaded');
+  }
+
+  async #stop(timeout: number): Promise<void> {
+    const before = this.#state;
+    this.#state = 'stopping';
+    this.#unhook();
+    for (const seat of this.#seats) clearTimeout(seat.timer);
+    if (this.#handle !== 0) {
+      for (const number of this.#placeOf.keys()) native.preforkUnlisten(this.#handle, number);
+      const members = [...this.#members.values()];
+      for (const member of members) {
+        if (timeout > 0) this.#finish(member, false, timeout);
+        else member.kill();
+      }
+      await Promise.all(members.map((member) => member.ended));
+      // What the last ones left is told before the end.
+      await new Promise((resolve) => setImmediate(resolve));
+      this.#lastTotals = this.stats();
+      native.preforkClose(this.#handle);
+      this.#handle = 0;
+    }
+    for (const place of this.#places) {
+      for (const socket of place.sockets) socket.close();
+      place.unlink();
+    }
+    this.#state = 'stopped';
+    if (before !== 'new') this.emit('stopped');
+  }
+
+  #needRunning(operation: string): void {
+    if (this.#state !== 'running')
+      throw refusal('ERR_FDPASS_CLOSED', `Cannot ${operation}: the manager is ${this.#state}`);
+  }
+
+  #onEvent(kind: number, number: number, what: unknown, fds: Int32Array | undefined): void {
+    switch (kind) {
+      case PreforkEvent.inherited:
+        this.#onInherited(number, what as Int32Array);
+        break;
+      case PreforkEvent.listenerFailed:
+        this.emit('listenerFailed', this.#places[this.#placeOf[number] ?? -1]?.name ?? '', String(what));
+        break;
+      case PreforkEvent.pressure:
+        this.emit('pressure', String(what));
+        break;
+      case PreforkEvent.saturated:
+        this.emit('saturated');
+        break;
+      case PreforkEvent.accepting:
+        this.emit('accepting');
+        break;
+      case PreforkEvent.message:
+        this.#onMessage(this.#members.get(number), what as Uint8Array, fds);
+        break;
+      default: {
+        const member = this.#members.get(number);
+        if (member !== undefined) this.#onMember(kind, member);
+      }
+    }
+  }
+
+  #onMessage(member: Member | undefined, data: Uint8Array, fds: Int32Array | undefined): void {
+    const owned = [...(fds ?? [])].map((fd) => ownNumber(fd));
+    if (member === undefined || !this.emit('message', data, owned, member.index))
+      for (const fd of owned) fd.close();
+  }
+
+  #onMember(kind: number, member: Member): void {
+    const { index, pid } = member;
+    const worker = { index, pid };
+    switch (kind) {
+      case PreforkEvent.ready:
+        this.#onReady(member);
+        break;
+      case PreforkEvent.suspect:
+        this.emit('suspect', worker);
+        break;
+      case PreforkEvent.recovered:
+        this.emit('recovered', worker);
+        break;
+      case PreforkEvent.drained:
+        member.end(GRACE);
+        break;
+      case PreforkEvent.channelEnded:
+        // A live process without a channel serves nobody; what it holds is judged when it has ended.
+        member.after(GRACE, () => member.kill());
+        break;
+      case PreforkEvent.hung:
+        member.kill();
+        this.#publish('hung', worker);
+        this.emit('hung', worker);
+        break;
+    }
+  }
+
+  #onReady(member: Member): void {
+    if (member.state !== 'starting') return;
+    member.state = 'ready';
+    const seat = this.#seats[member.index];
+    if (seat?.member === member) {
+      seat.crashes = 0;
+      // It accepts from its sockets itself now.
+      this.#accept(seat, member, false);
+    }
+    member.settleReady(true);
+    const worker = { index: member.index, pid: member.pid };
+    this.#publish('ready', worker);
+    this.emit('ready', worker);
+  }
+
+  #onInherited(id: number, [reassigned = 0, replayed = 0, closed = 0]: Int32Array): void {
+    const exit = this.#exits.get(id);
+    this.#exits.delete(id);
+    if (exit === undefined) return;
+    const worker = { ...exit, reassigned, replayed, closed };
+    this.#publish('exit', worker);
+    this.emit('exit', worker);
+  }
+
+  #publish(event: string, worker: object): void {
+    if (lifeCycle.hasSubscribers) lifeCycle.publish({ manager: this, event, worker });
+  }
+
+  #onDecide(count: number, records: Int32Array, seen: Uint8Array): void {
+    const { policy, admit } = this.#settings;
+    const views = typeof policy === 'function' ? this.#seats.map((seat) => this.#workerStats(seat)) : [];
+    let offset = 0;
+    for (let index = 0; index < count; index++) {
+      const at = index * DECISION.size;
+      const length = records[at + DECISION.seen] ?? 0;
+      const firstBytes = seen.subarray(offset, offset + length);
+      offset += length;
+      const peer = peerAt(records, at + DECISION.peer);
+      const answer = at + DECISION.answer;
+      if (typeof admit === 'function' && !admit(peer)) {
+        records[answer] = NOBODY;
+      } else if (typeof policy === 'function') {
+        const place = this.#placeOf[records[at + DECISION.listener] ?? 0] ?? 0;
+        const listener = this.#places[place]?.name ?? '';
+        records[answer] = chosen(policy, { peer, listener, firstBytes }, views);
+      }
+    }
+  }
+}
+
+/** A policy that throws must not lose the connection: anybody gets it, and the error is an uncaught one. */
+function chosen(
+  policy: PolicyFunction,
+  connection: { peer: PeerAddress; listener: string; firstBytes: Uint8Array },
+  views: WorkerView[],
+): number {
+  try {
+    const index = policy(connection, views);
+    const view = index === undefined ? undefined : views[index];
+    if (view === undefined) return -1;
+    // The next connection of this batch sees this one.
+    views[view.index] = { ...view, active: view.active + 1 };
+    return view.index;
+  } catch (error) {
+    process.nextTick(() => {
+      throw fromNative(error);
+    });
+    return -1;
+  }
+}
+
+function notReady(index: number, times: number): Error {
+  return refusal(
+    'ERR_FDPASS_WORKER',
+    `Worker ${index} ended before it was ready (${times} times): see what it wrote to its standard error`,
+  );
+}

@@ -1,0 +1,131 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { calling } from '../errors.js';
+import { type Fd, ownNumber } from '../fd.js';
+import { native } from '../native.js';
+import { CHANNEL_VARIABLE } from '../parent.js';
+import { moveIn } from './listeners.js';
+import type { Settings } from './options.js';
+
+/** What a worker is told of itself, as JSON in its environment. */
+export const WORKER_VARIABLE = 'FDPASS_WORKER';
+
+/** The value of {@link WORKER_VARIABLE}. */
+export interface WorkerFacts {
+  readonly index: number;
+  readonly strategy: 'push' | 'kernel';
+  /** The names of the listeners, by their numbers. */
+  readonly listeners: readonly string[];
+}
+
+const STREAM = 1;
+const STANDARD = 3;
+
+/** One run of one worker. */
+export class Member {
+  readonly index: number;
+  readonly child: ChildProcess;
+  /** The binding's name of it. */
+  readonly id: number;
+  state: 'starting' | 'ready' | 'draining' | 'dead' = 'starting';
+  /** Settles when it is ready, or has ended before that. */
+  readonly ready: Promise<boolean>;
+  /** Settles when its process has ended. */
+  readonly ended: Promise<void>;
+  settleReady: (ready: boolean) => void = () => undefined;
+  settleEnded: () => void = () => undefined;
+  readonly #timers = new Set<NodeJS.Timeout>();
+
+  private constructor(index: number, child: ChildProcess, id: number) {
+    this.index = index;
+    this.child = child;
+    this.id = id;
+    this.ready = new Promise((resolve) => {
+      this.settleReady = resolve;
+    });
+    this.ended = new Promise((resolve) => {
+      this.settleEnded = resolve;
+    });
+  }
+
+  /** Starts a process with the worker's end of a socket pair; the manager's end goes to the binding. */
+  static start(manager: number, facts: WorkerFacts, settings: Settings): Member {
+    const [here, there] = calling(() => native.socketPair(STREAM)).map((number) => ownNumber(number)) as [
+      Fd,
+      Fd,
+    ];
+    try {
+      const child = spawnWorker(there, facts, settings);
+      // What comes instead of a process is told by 'exit' like any other end.
+      child.on('error', () => undefined);
+      const weight = settings.weights?.[facts.index] ?? 1;
+      const id = calling(() => native.preforkHire(manager, moveIn(here), facts.index, weight));
+      return new Member(facts.index, child, id);
+    } finally {
+      there.close();
+      here.close();
+    }
+  }
+
+  get pid(): number | undefined {
+    return this.child.pid;
+  }
+
+  /** Ends the process: asks first when there is time for that. */
+  end(grace: number): void {
+    if (grace > 0) {
+      this.child.kill('SIGTERM');
+      this.after(grace, () => this.kill());
+    } else {
+      this.kill();
+    }
+  }
+
+  kill(): void {
+    this.child.kill('SIGKILL');
+  }
+
+  /** Does something later unless the process has ended by then. */
+  after(milliseconds: number, what: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      what();
+    }, milliseconds);
+    this.#timers.add(timer);
+  }
+
+  /** Its process has ended. */
+  buried(): void {
+    this.state = 'dead';
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
+    this.settleReady(false);
+    this.settleEnded();
+  }
+}
+
+function spawnWorker(socket: Fd, facts: WorkerFacts, settings: Settings): ChildProcess {
+  const { stdio = 'inherit', cwd, uid, gid } = settings;
+  const listed = Array.isArray(stdio) ? [...stdio] : Array.from({ length: STANDARD }, () => stdio as 'pipe');
+  while (listed.length < STANDARD) listed.push('inherit');
+  const env = {
+    ...(settings.env ?? process.env),
+    [CHANNEL_VARIABLE]: String(listed.length),
+    [WORKER_VARIABLE]: JSON.stringify(facts),
+  };
+  const [command, args] = commandOf(settings);
+  return spawn(command, args, {
+    stdio: [...listed, socket.fd],
+    env,
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(uid === undefined ? {} : { uid }),
+    ...(gid === undefined ? {} : { gid }),
+  });
+}
+
+function commandOf({ worker, args = [], execArgv = process.execArgv }: Settings): [string, string[]] {
+  if (typeof worker === 'object' && 'command' in worker) return [worker.command, [...(worker.args ?? [])]];
+  const file =
+    worker instanceof URL || String(worker).startsWith('file:') ? fileURLToPath(worker) : String(worker);
+  return [process.execPath, [...execArgv, file, ...args]];
+}

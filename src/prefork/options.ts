@@ -1,0 +1,230 @@
+import type { StdioOptions } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { refusal, shown } from '../errors.js';
+import type { Fd } from '../fd.js';
+import type { PeerAddress } from './peer.js';
+
+/** A TCP address to listen at. */
+export interface TcpListen {
+  readonly port: number;
+  /** A name or numeric address (`::`, and `0.0.0.0` where there is no IPv6). */
+  readonly host?: string;
+  readonly ipv6Only?: boolean;
+  /**
+   * Connections are accepted when their first bytes are there, or after so many seconds (Linux). For protocols in which
+   * the client speaks first only: HTTP does, SMTP does not.
+   */
+  readonly deferAccept?: number;
+  readonly backlog?: number;
+  /** What workers know the listener by. */
+  readonly name?: string;
+}
+
+/** A Unix socket to listen at; the file is removed by `stop()`. */
+export interface UnixListen {
+  readonly path: string;
+  /** Permissions of the file (0o600). */
+  readonly mode?: number;
+  readonly backlog?: number;
+  readonly name?: string;
+}
+
+/** A listening socket that somebody else made. It is copied; the given one stays with its owner. */
+export interface GivenListen {
+  readonly fd: Fd | number;
+  readonly name?: string;
+}
+
+/** Where a manager listens. */
+export type ListenAddress = TcpListen | UnixListen | GivenListen;
+
+/** A program that is no Node module: it finds its socket by `FDPASS_CHANNEL_FD` and speaks `docs/prefork.md`. */
+export interface WorkerCommand {
+  readonly command: string;
+  readonly args?: readonly string[];
+}
+
+/** A ready-made policy. */
+export type PolicyName = 'least-connections' | 'round-robin' | 'least-load' | 'sticky' | 'weighted';
+
+/** A connection as a policy function sees it. */
+export interface IncomingConnection {
+  readonly peer: PeerAddress;
+  /** The name of the listener. */
+  readonly listener: string;
+  /** With `peekBytes`: the first bytes, left in the connection. */
+  readonly firstBytes: Uint8Array;
+}
+
+/** A worker as a policy function sees it. */
+export interface WorkerView {
+  readonly index: number;
+  /** Connections it has. */
+  readonly active: number;
+  /** What it reported. */
+  readonly load: number;
+  /** Whether it can take a connection now. */
+  readonly available: boolean;
+}
+
+/**
+ * Chooses a worker by its index. A worker that cannot take the connection now gets it as soon as it can. `undefined`:
+ * whoever has the fewest connections.
+ */
+export type PolicyFunction = (
+  connection: IncomingConnection,
+  workers: readonly WorkerView[],
+) => number | undefined;
+
+/** A token bucket for each client address. */
+export interface AdmissionRate {
+  /** Connections a second in the long run. */
+  readonly rate: number;
+  /** Connections at once. */
+  readonly burst: number;
+  /** How many addresses are remembered (65,536). */
+  readonly addresses?: number;
+}
+
+/** How dead workers are started again. */
+export interface RespawnOptions {
+  /** The pause after the first exit before readiness, in milliseconds (100); it doubles with each further one. */
+  readonly delay?: number;
+  /** The longest pause (10,000). */
+  readonly maxDelay?: number;
+  /** After so many exits in a row before readiness, `'crashLoop'` is emitted and only every `maxDelay` is tried again (10). */
+  readonly maxCrashes?: number;
+}
+
+/** How a {@link Manager} works. */
+export interface ManagerOptions {
+  readonly listen: ListenAddress | readonly ListenAddress[];
+  /** A Node module, or any command. */
+  readonly worker: URL | string | WorkerCommand;
+  /** How many (one for each processor). */
+  readonly workers?: number;
+  /**
+   * `push` (default): the manager accepts and hands over. `kernel` (Linux): each worker accepts from a socket of its own
+   * that shares the port; the manager serves the queue of one that is dead or starting.
+   */
+  readonly strategy?: 'push' | 'kernel';
+  /** Who gets a connection (`least-connections`). */
+  readonly policy?: PolicyName | PolicyFunction;
+  /** For `weighted`: the share of each index (1). */
+  readonly weights?: readonly number[];
+  /**
+   * `idempotent`: a GET or HEAD that a dead worker had read and not begun to answer goes to another worker, once. The
+   * application must bear that a request is executed twice.
+   */
+  readonly replay?: 'idempotent' | false;
+  /** How many first bytes the policy function sees, at most 4,096 (0). */
+  readonly peekBytes?: number;
+  /** How long they are waited for, in milliseconds (1,000). */
+  readonly peekTimeout?: number;
+  /** Who may come in at all: a rate for each client address, or a function. */
+  readonly admit?: AdmissionRate | ((peer: PeerAddress) => boolean);
+  /** How many connections a worker may be sent that it has not confirmed (256). */
+  readonly maxInFlight?: number;
+  /** How many connections a worker may have (no limit). */
+  readonly maxConnections?: number;
+  /** How long a connection waits for a worker before it is closed, in milliseconds (10,000). */
+  readonly waitTimeout?: number;
+  /** A worker with work that is silent for so many milliseconds is killed (10,000); `false`: never. */
+  readonly watchdog?: number | false;
+  /** How long a worker may take to become ready, in milliseconds (30,000). */
+  readonly readyTimeout?: number;
+  /** How long a worker that is replaced or stopped may take to finish, in milliseconds (10,000). */
+  readonly drainTimeout?: number;
+  readonly respawn?: RespawnOptions;
+  /** SIGTERM and SIGINT stop, SIGHUP and SIGUSR2 reload (`false`). */
+  readonly signals?: boolean;
+  /** Workers run as this user and group; the manager listens before that. */
+  readonly uid?: number;
+  readonly gid?: number;
+  /** Arguments of a worker module. */
+  readonly args?: readonly string[];
+  /** Options of Node for a worker module (those of this process). */
+  readonly execArgv?: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
+  readonly cwd?: string | URL;
+  /** The standard streams of workers (`inherit`). */
+  readonly stdio?: StdioOptions;
+}
+
+/** The options with every default in place. */
+export interface Settings extends ManagerOptions {
+  readonly listen: readonly ListenAddress[];
+  readonly workers: number;
+  readonly strategy: 'push' | 'kernel';
+  readonly policy: PolicyName | PolicyFunction;
+  readonly watchdog: number | false;
+  readonly readyTimeout: number;
+  readonly drainTimeout: number;
+  readonly respawn: Required<RespawnOptions>;
+}
+
+/** In the order of the numbers that the binding knows them by. */
+export const POLICIES: readonly PolicyName[] = [
+  'least-connections',
+  'round-robin',
+  'least-load',
+  'sticky',
+  'weighted',
+];
+
+/** @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — an option is wrong; the message names it */
+export function settingsOf(options: ManagerOptions): Settings {
+  const listen = Array.isArray(options.listen) ? options.listen : [options.listen as ListenAddress];
+  if (listen.length === 0 || listen.some((address) => !isAddress(address)))
+    throw wrong('listen', options.listen, 'one or more of { port }, { path } and { fd }');
+  const { workers = availableParallelism(), strategy = 'push', policy = 'least-connections' } = options;
+  checkCount('workers', workers, 1, 1024);
+  if (strategy !== 'push' && strategy !== 'kernel') throw wrong('strategy', strategy, "'push' or 'kernel'");
+  if (strategy === 'kernel' && process.platform !== 'linux')
+    throw refusal(
+      'ERR_FDPASS_UNSUPPORTED',
+      "Cannot use the strategy 'kernel' here: only Linux spreads connections over sockets that share a port. Use 'push'",
+    );
+  if (typeof policy !== 'function' && !POLICIES.includes(policy))
+    throw wrong('policy', policy, `a function or one of ${POLICIES.join(', ')}`);
+  for (const name of ['peekBytes', 'maxInFlight', 'maxConnections', 'waitTimeout', 'peekTimeout'] as const) {
+    const value = options[name];
+    if (value !== undefined) checkCount(name, value, 0, 0xffff_ffff);
+  }
+  const { watchdog = 10_000, readyTimeout = 30_000, drainTimeout = 10_000, respawn = {} } = options;
+  if (watchdog !== false) checkCount('watchdog', watchdog, 10, 3_600_000);
+  checkCount('readyTimeout', readyTimeout, 1, 3_600_000);
+  checkCount('drainTimeout', drainTimeout, 0, 3_600_000);
+  return {
+    ...options,
+    listen,
+    workers,
+    strategy,
+    policy,
+    watchdog,
+    readyTimeout,
+    drainTimeout,
+    respawn: { delay: 100, maxDelay: 10_000, maxCrashes: 10, ...respawn },
+  };
+}
+
+/** @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` */
+export function checkCount(name: string, value: number, least: number, most: number): void {
+  if (!Number.isInteger(value) || value < least || value > most)
+    throw wrong(name, value, `an integer from ${least} to ${most}`);
+}
+
+function isAddress(address: ListenAddress): boolean {
+  return (
+    typeof address === 'object' &&
+    address !== null &&
+    ('port' in address || 'path' in address || 'fd' in address)
+  );
+}
+
+function wrong(name: string, value: unknown, expected: string): Error {
+  return refusal(
+    'ERR_FDPASS_INVALID_ARGUMENT',
+    `Cannot make a manager: ${name} is ${shown(value)}, not ${expected}`,
+  );
+}

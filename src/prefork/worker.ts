@@ -1,0 +1,493 @@
+import { EventEmitter } from 'node:events';
+import { Server as HttpServer } from 'node:http';
+import { Server as HttpsServer } from 'node:https';
+import { createServer, type Server, Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { calling, refusal } from '../errors.js';
+import { type Fd, needNumber, ownNumber } from '../fd.js';
+import { native } from '../native.js';
+import { inheritedSocket } from '../parent.js';
+import { runtime } from '../runtime.js';
+import { collect, numbers, type Sendable } from '../sendable.js';
+import { moveIn } from './listeners.js';
+import { WORKER_VARIABLE, type WorkerFacts } from './member.js';
+import { GIVEN, TO_ALL, TO_ANY, TO_MANAGER, WorkerOrder } from './native-types.js';
+import { type PeerAddress, peerAt } from './peer.js';
+
+/** A connection taken raw, by `onConnection`. */
+export interface ConnectionInfo {
+  readonly peer: PeerAddress;
+  /** The name of the manager's listener. */
+  readonly listener: string;
+  /** Bytes that come before what is in the socket: another worker had read them. */
+  readonly prefix: Uint8Array;
+  /** The connection is over: the manager closes its copy. Call it when you have closed yours. */
+  done(): void;
+  /** Gives the connection to another worker (`undefined`: whoever is chosen), with bytes that were read of it. */
+  passOn(index?: number, prefix?: Uint8Array): void;
+}
+
+/** What a `Worker` tells. */
+export interface WorkerEvents {
+  /** A message of another worker, or of the manager (-1). The descriptors are the listener's to close. */
+  message: [data: Uint8Array, fds: Fd[], from: number];
+  /** This worker shall finish: it gets no more connections. */
+  drain: [];
+  /** The manager is gone; this process ends when its connections have. */
+  end: [];
+}
+
+/** Which connections a server gets. */
+export interface ServeOptions {
+  /** Those of the listener of this name (all). */
+  readonly listener?: string;
+}
+
+/** Whom a message is for: a worker's index, the manager, or every other worker. */
+export type MessageTarget = number | 'manager' | 'all';
+
+const ENGINE = runtime === 'node' ? 0 : 1;
+/** How many connections come in one call at most. */
+const BATCH = 256;
+/** How often a worker that finishes looks for idle connections, in milliseconds. */
+const SWEEP = 5;
+/** A connection that never sent anything is taken for one whose request is under way for this long. */
+const FRESH = 1000;
+/** How long an orphan may take to finish. */
+const ORPHAN = 5000;
+const NOTHING = new Uint8Array(0);
+
+const slotOf: unique symbol = Symbol('fdpass.slot');
+
+interface Adopted extends Socket {
+  [slotOf]?: number;
+}
+
+interface Target {
+  readonly server: Server;
+  readonly allowHalfOpen: boolean;
+  /** Whether idle connections can be told and moved: plain HTTP. */
+  readonly http: HttpServer | undefined;
+}
+
+type RawHandler = (fd: Fd, info: ConnectionInfo) => void;
+
+/** The worker's side of a manager: one in a process. */
+export class Worker extends EventEmitter<WorkerEvents> {
+  readonly index: number;
+  readonly #facts: WorkerFacts;
+  readonly #handle: number;
+  readonly #records = new Int32Array(BATCH * GIVEN.size);
+  /** By listener number; one that is not there goes to `#anyTarget`. */
+  readonly #targets: (Target | RawHandler | undefined)[] = [];
+  #anyTarget: Target | RawHandler | undefined;
+  readonly #servers = new Set<Target>();
+  readonly #private: Server[] = [];
+  readonly #kernel: Server[] = [];
+  /** Listening sockets that came before a server did. */
+  #accepts: [listener: number, fd: number][] = [];
+  #awaited: Promise<unknown>[] = [];
+  #readyAsked = false;
+  #readySaid = false;
+  // Slots that were closed in this turn of the loop.
+  #closed = new Int32Array(BATCH);
+  #closedCount = 0;
+  #flushing = false;
+  #open = 0;
+  readonly #sockets = new Set<Adopted>();
+  #draining = false;
+  #handBack = false;
+  #started = 0;
+  #deadline = 0;
+  #over = false;
+  readonly #onClose: (this: Adopted) => void;
+  readonly #flush: () => void;
+
+  /** @internal */
+  constructor(socket: Fd, facts: WorkerFacts) {
+    super();
+    this.index = facts.index;
+    this.#facts = facts;
+    this.#handle = calling(() =>
+      native.workerOpen(
+        moveIn(socket),
+        this.#records,
+        (count, prefixes) => this.#onConnections(count, prefixes),
+        (kind, a, b, data, fds) => this.#onOrder(kind, a, b, data, fds),
+        ENGINE,
+      ),
+    );
+    const worker = this;
+    this.#onClose = function onClose() {
+      worker.#socketClosed(this);
+    };
+    this.#flush = () => this.#sendClosed();
+  }
+
+  /**
+   * Serves the manager's connections with `server` (`http`, `https`, `net`, `http2`, and frameworks on them). Do not call
+   * its `listen`. The worker is ready when the servers of this turn of the loop are.
+   */
+  serve(server: Server, { listener }: ServeOptions = {}): void {
+    const http = server instanceof HttpServer ? server : undefined;
+    const { allowHalfOpen = false } = server as { allowHalfOpen?: boolean };
+    const target: Target = { server, allowHalfOpen, http };
+    this.#servers.add(target);
+    this.#setTarget(target, listener);
+    // A server that never listened enforces no time-outs: it listens where nobody comes.
+    if (server instanceof HttpServer || server instanceof HttpsServer) this.#listenPrivately(server);
+    this.#soonReady();
+  }
+
+  /** Takes connections as descriptors. The descriptor is the handler's to close, and then `info.done()` says so. */
+  onConnection(handler: RawHandler, { listener }: ServeOptions = {}): void {
+    this.#setTarget(handler, listener);
+    this.#soonReady();
+  }
+
+  /** Says how busy this worker is, for the policy `least-load`: any figure that is comparable between workers. */
+  report(load: number): void {
+    native.workerReport(this.#handle, load);
+  }
+
+  /**
+   * Gives a connection that `serve` had adopted to another worker (`undefined`: whoever is chosen), with bytes that were
+   * read of it. The socket is destroyed here and lives on there.
+   */
+  passOn(socket: Socket, index?: number, prefix: Uint8Array = NOTHING): void {
+    const slot = (socket as Adopted)[slotOf];
+    if (slot === undefined)
+      throw refusal('ERR_FDPASS_NOT_SENDABLE', 'Cannot pass the socket on: it is not of a manager');
+    this.#release(socket as Adopted, slot, index ?? TO_ANY, prefix);
+    socket.destroy();
+  }
+
+  /** Sends a message through the manager; lends the descriptors. A worker that is not running does not get it. */
+  send(to: MessageTarget, data: Uint8Array | string, fds: Iterable<Sendable> = []): void {
+    const target = to === 'manager' ? TO_MANAGER : to === 'all' ? TO_ALL : to;
+    const count = collect(fds, { operation: 'send', limit: 253, unread: false });
+    const bytes = typeof data === 'string' ? Buffer.from(data) : data;
+    calling(() => native.workerSend(this.#handle, target, bytes, numbers, count));
+  }
+
+  /** How many connections this worker has. */
+  get active(): number {
+    return this.#open;
+  }
+
+  #setTarget(target: Target | RawHandler, listener: string | undefined): void {
+    if (listener === undefined) {
+      this.#anyTarget = target;
+      return;
+    }
+    const number = this.#facts.listeners.indexOf(listener);
+    if (number === -1)
+      throw refusal('ERR_FDPASS_INVALID_ARGUMENT', `The manager has no listener of the name '${listener}'`);
+    this.#targets[number] = target;
+  }
+
+  #listenPrivately(server: Server): void {
+    const name = `fdpass-${process.pid}-${this.#private.length}`;
+    const path = process.platform === 'linux' ? `\0${name}` : join(tmpdir(), name);
+    this.#private.push(server);
+    this.#awaited.push(
+      new Promise((resolve, reject) => {
+        server.once('error', reject);
+        server.listen({ path }, () => {
+          server.off('error', reject);
+          // Connections keep the process alive, not this.
+          server.unref();
+          resolve(undefined);
+        });
+      }),
+    );
+  }
+
+  /** Ready once what this turn of the loop sets up is. */
+  #soonReady(): void {
+    if (this.#readyAsked) return;
+    this.#readyAsked = true;
+    setImmediate(async () => {
+      await Promise.all(this.#awaited);
+      this.#sayReady();
+    });
+  }
+
+  #sayReady(): void {
+    if (this.#readySaid || !this.#readyAsked) return;
+    // With the strategy `kernel` its listening sockets come first.
+    if (this.#facts.strategy === 'kernel' && this.#accepts.length === 0) return;
+    this.#readySaid = true;
+    for (const [listener, fd] of this.#accepts.splice(0)) this.#acceptFrom(listener, fd);
+    native.workerReady(this.#handle);
+  }
+
+  #target(listener: number): Target | RawHandler | undefined {
+    return this.#targets[this.#place(listener)] ?? this.#anyTarget;
+  }
+
+  /** With the strategy `kernel` every worker has a listener at each place. */
+  #place(listener: number): number {
+    return listener % this.#facts.listeners.length;
+  }
+
+  #onConnections(count: number, prefixes: Uint8Array | undefined): void {
+    // Copied: what a handler does may bring more connections.
+    const records = this.#records.slice(0, count * GIVEN.size);
+    let offset = 0;
+    for (let at = 0; at < records.length; at += GIVEN.size) {
+      const length = records[at + GIVEN.prefix] as number;
+      const prefix = length === 0 ? undefined : prefixes?.slice(offset, offset + length);
+      offset += length;
+      const target = this.#target(records[at + GIVEN.listener] as number);
+      if (typeof target === 'object') this.#adopt(target, records, at, prefix);
+      else this.#takeRaw(target, records, at, prefix);
+    }
+  }
+
+  #adopt({ server, allowHalfOpen }: Target, records: Int32Array, at: number, prefix?: Uint8Array): void {
+    const fd = records[at + GIVEN.fd] as number;
+    const slot = records[at + GIVEN.slot] as number;
+    let socket: Adopted;
+    try {
+      socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen });
+    } catch {
+      native.closeFd(fd);
+      this.#say(slot);
+      return;
+    }
+    socket[slotOf] = slot;
+    this.#open += 1;
+    this.#sockets.add(socket);
+    socket.on('close', this.#onClose);
+    if (prefix !== undefined) socket.unshift(prefix);
+    server.emit('connection', socket);
+    if (this.#draining) this.#soonSweep();
+  }
+
+  #takeRaw(handler: RawHandler | undefined, records: Int32Array, at: number, prefix?: Uint8Array): void {
+    const slot = records[at + GIVEN.slot] as number;
+    const fd = ownNumber(records[at + GIVEN.fd] as number);
+    this.#open += 1;
+    let over = false;
+    const once = (what: () => void): void => {
+      if (over) return;
+      over = true;
+      this.#open -= 1;
+      what();
+      this.#finishIfEmpty();
+    };
+    if (handler === undefined) {
+      once(() => this.#giveBack(fd, slot));
+      return;
+    }
+    handler(fd, {
+      peer: peerAt(records, at + GIVEN.peer),
+      listener: this.#facts.listeners[this.#place(records[at + GIVEN.listener] as number)] ?? '',
+      prefix: prefix ?? NOTHING,
+      done: () => once(() => this.#say(slot)),
+      passOn: (index = TO_ANY, bytes = NOTHING) =>
+        once(() => native.workerRelease(this.#handle, slot, index, bytes)),
+    });
+  }
+
+  /** Nobody here serves that listener. */
+  #giveBack(fd: Fd, slot: number): void {
+    fd.close();
+    this.#say(slot);
+  }
+
+  #socketClosed(socket: Adopted): void {
+    this.#open -= 1;
+    this.#sockets.delete(socket);
+    const slot = socket[slotOf];
+    if (slot !== undefined) this.#say(slot);
+    if (this.#draining) this.#finishIfEmpty();
+  }
+
+  /** One message a turn of the loop says all that was closed in it. */
+  #say(slot: number): void {
+    if (this.#closedCount === this.#closed.length) this.#sendClosed();
+    this.#closed[this.#closedCount++] = slot;
+    if (this.#flushing) return;
+    this.#flushing = true;
+    setImmediate(this.#flush);
+  }
+
+  #sendClosed(): void {
+    this.#flushing = false;
+    if (this.#closedCount === 0) return;
+    native.workerClosed(this.#handle, this.#closed, this.#closedCount);
+    this.#closedCount = 0;
+  }
+
+  #release(socket: Adopted, slot: number, to: number, prefix: Uint8Array): void {
+    // Its 'close' says nothing any more.
+    delete socket[slotOf];
+    native.workerRelease(this.#handle, slot, to, prefix);
+  }
+
+  #onOrder(kind: number, a: number, b: number, data: unknown, fds: Int32Array | undefined): void {
+    if (kind === WorkerOrder.accept) {
+      this.#accepts.push([a, b]);
+      Promise.all(this.#awaited).then(() => this.#sayReady());
+    } else if (kind === WorkerOrder.drain) {
+      this.#drain(a === 1, b);
+    } else if (kind === WorkerOrder.message) {
+      const owned = [...(fds ?? [])].map((fd) => ownNumber(fd));
+      if (!this.emit('message', data as Uint8Array, owned, a)) for (const fd of owned) fd.close();
+    } else if (kind === WorkerOrder.end) {
+      this.emit('end');
+      this.#over = true;
+      if (!this.#draining) this.#drain(false, ORPHAN);
+      this.#finishIfEmpty();
+    }
+  }
+
+  /** Accepts from a socket of its own (strategy `kernel`). */
+  #acceptFrom(listener: number, fd: number): void {
+    const target = this.#target(listener);
+    native.letGo(fd);
+    const server = createServer(
+      { allowHalfOpen: typeof target === 'object' && target.allowHalfOpen, noDelay: true },
+      (socket) => {
+        this.#open += 1;
+        this.#sockets.add(socket);
+        socket.on('close', this.#onClose);
+        if (typeof target === 'object') target.server.emit('connection', socket);
+        else socket.destroy();
+      },
+    );
+    this.#kernel.push(server);
+    server.listen({ fd });
+  }
+
+  #drain(handBack: boolean, milliseconds: number): void {
+    if (this.#draining) return;
+    this.#draining = true;
+    this.#handBack = handBack;
+    this.#started = Date.now();
+    this.#deadline = this.#started + milliseconds;
+    for (const server of this.#kernel) server.close();
+    for (const { server } of this.#servers) server.prependListener('request', this.#onRequest);
+    this.emit('drain');
+    this.#sweep();
+  }
+
+  /** While it finishes: an answer ends its connection, unless the connection can move when it is idle. */
+  readonly #onRequest = (
+    _: unknown,
+    response: { setHeader?: (name: string, value: string) => void; once: EventEmitter['once'] },
+  ): void => {
+    if (!this.#handBack || Date.now() > (this.#started + this.#deadline) / 2) {
+      try {
+        response.setHeader?.('Connection', 'close');
+      } catch {
+        // HTTP/2 has no such header: its streams end with their session.
+      }
+    }
+    response.once('close', () => setImmediate(() => this.#sweepIdle()));
+  };
+
+  #soonSweep(): void {
+    setImmediate(() => this.#sweepIdle());
+  }
+
+  #sweep(): void {
+    if (!this.#draining) return;
+    this.#sweepIdle();
+    if (Date.now() >= this.#deadline) for (const socket of this.#sockets) socket.destroy();
+    if (this.#open > 0) setTimeout(() => this.#sweep(), SWEEP);
+    else this.#finishIfEmpty();
+  }
+
+  /** Idle keep-alive connections move, or close. */
+  #sweepIdle(): void {
+    const living = [...this.#sockets].filter((socket) => !socket.destroyed);
+    for (const { http, server } of this.#servers) {
+      if (http !== undefined) http.closeIdleConnections();
+      else if (server instanceof HttpsServer) server.closeIdleConnections();
+    }
+    const now = Date.now();
+    const plain = this.#handBack && [...this.#servers].every(({ http }) => http !== undefined);
+    for (const socket of living) {
+      const untouched = socket.bytesRead === 0 && socket.bytesWritten === 0;
+      if (!socket.destroyed && untouched && (plain || now > this.#started + FRESH)) socket.destroy();
+      const slot = socket[slotOf];
+      // Destroyed without shutdown, with the manager's copy open: the client notices nothing.
+      if (socket.destroyed && plain && slot !== undefined) this.#release(socket, slot, TO_ANY, NOTHING);
+    }
+  }
+
+  #finished = false;
+
+  #finishIfEmpty(): void {
+    if (!this.#draining || this.#open > 0 || this.#finished) return;
+    this.#finished = true;
+    this.#sendClosed();
+    for (const server of this.#private) server.close();
+    if (this.#over) {
+      native.workerClose(this.#handle);
+      // An orphan must not stay because of a timer of the application.
+      setTimeout(() => process.exit(), SWEEP).unref();
+      return;
+    }
+    // The manager ends this process when it has heard it.
+    native.workerDrained(this.#handle);
+  }
+}
+
+let current: Worker | undefined;
+
+/**
+ * The worker that this process is.
+ *
+ * @throws {FdpassError} `ERR_FDPASS_NO_PARENT` — this process was not started by a manager
+ */
+export function worker(): Worker {
+  current ??= attach();
+  return current;
+}
+
+function attach(): Worker {
+  const facts = process.env[WORKER_VARIABLE];
+  if (facts === undefined)
+    throw refusal(
+      'ERR_FDPASS_NO_PARENT',
+      `Cannot serve: ${WORKER_VARIABLE} is not set. Start this program as the worker of a Manager`,
+    );
+  const socket = inheritedSocket();
+  delete process.env[WORKER_VARIABLE];
+  needNumber('serve', socket);
+  return new Worker(socket, JSON.parse(facts) as WorkerFacts);
+}
+
+/** Whether this process was started by a manager (and `worker()` works). */
+export function isWorker(): boolean {
+  return current !== undefined || process.env[WORKER_VARIABLE] !== undefined;
+}
+
+/**
+ * Serves the manager's connections with `server`; see {@link Worker.serve}.
+ *
+ * @example
+ * ```ts
+ * serve(createServer((request, response) => response.end(`Hello from ${process.pid}\n`)));
+ * ```
+ */
+export function serve(server: Server, options?: ServeOptions): Worker {
+  worker().serve(server, options);
+  return worker();
+}
+
+/** Takes the manager's connections as descriptors; see {@link Worker.onConnection}. */
+export function onConnection(handler: RawHandler, options?: ServeOptions): Worker {
+  worker().onConnection(handler, options);
+  return worker();
+}
+
+/** Says how busy this worker is; see {@link Worker.report}. */
+export function report(load: number): void {
+  worker().report(load);
+}
