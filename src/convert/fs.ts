@@ -1,6 +1,5 @@
 import { createReadStream, createWriteStream } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
-import { ReadStream, WriteStream } from 'node:tty';
 import { calling } from '../errors.js';
 import type { FdInfo } from '../inspect.js';
 import { runtime } from '../runtime.js';
@@ -20,7 +19,7 @@ export function toReadStream(fd: number, info: FdInfo): Readable {
   if (info.access === 'write') throw wrongKind('toReadStream', 'a descriptor opened for reading', info);
   if (runtime === 'deno' && !isStream(info)) throw unsupportedHere('toReadStream', 'Use readSync()');
   if (FILES.has(info.kind)) return createReadStream('', { fd });
-  if (info.kind === 'tty') return calling(() => new ReadStream(fd));
+  if (info.kind === 'tty') return calling(() => new (terminals().ReadStream)(fd));
   if (isStream(info)) return openSocket(fd, info, {});
   throw wrongKind('toReadStream', 'a file, device, pipe, terminal or stream socket', info);
 }
@@ -30,7 +29,12 @@ export function toWriteStream(fd: number, info: FdInfo): Writable {
   if (info.access === 'read') throw wrongKind('toWriteStream', 'a descriptor opened for writing', info);
   if (runtime === 'deno' && !isStream(info)) throw unsupportedHere('toWriteStream', 'Use writeSync()');
   if (FILES.has(info.kind)) return createWriteStream('', { fd });
-  if (info.kind === 'tty') return calling(() => new WriteStream(fd));
+  if (info.kind === 'tty') return calling(() => new (terminals().WriteStream)(fd));
   if (isStream(info)) return openSocket(fd, info, {});
   throw wrongKind('toWriteStream', 'a file, device, pipe, terminal or stream socket', info);
+}
+
+/** Loaded when needed and not by `import`: programs that convert nothing do not pay for it. */
+function terminals(): typeof import('node:tty') {
+  return process.getBuiltinModule('node:tty');
 }

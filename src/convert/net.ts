@@ -1,4 +1,4 @@
-import { createServer, type NetConnectOpts, Server, Socket } from 'node:net';
+import type { NetConnectOpts, Server, Socket } from 'node:net';
 import { calling, refusal } from '../errors.js';
 import type { FdInfo } from '../inspect.js';
 import { runtime } from '../runtime.js';
@@ -33,15 +33,15 @@ export function openSocket(fd: number, info: FdInfo, options: SocketOptions): So
   const directions = { readable: info.access !== 'write', writable: info.access !== 'read' };
   // `pauseOnCreate` is how Node's own server makes paused connections; its types do not have it.
   const all = { fd, allowHalfOpen, pauseOnCreate, ...directions };
-  return calling(() => new Socket(all));
+  return calling(() => new (net().Socket)(all));
 }
 
 /** Opens a `net.Server` on `fd`, which is its own from then on; nothing is moved when this throws. */
 export function toServer<S extends Server>(fd: number, info: FdInfo, options: ServerOptions<S>): S {
   const listening = (info.kind === 'tcp' || info.kind === 'unix') && info.listening;
   if (!listening) throw wrongKind('toServer', 'a listening TCP or Unix socket', info);
-  const server = options.server ?? (createServer() as S);
-  if (runtime === 'bun' && !(server instanceof Server))
+  const server = options.server ?? (net().createServer() as S);
+  if (runtime === 'bun' && !(server instanceof net().Server))
     throw unsupportedHere('toServer', "Leave out options.server, and give 'connection's to it");
   if (server.listening) {
     const message = 'Cannot convert with toServer(): options.server listens already. Give one that does not';
@@ -67,7 +67,7 @@ function connectInBun(
   if (pauseOnCreate)
     throw unsupportedHere('toSocket', 'It cannot be kept from reading: leave out pauseOnCreate');
   const to = { fd } as unknown as NetConnectOpts;
-  return calling(() => new Socket({ allowHalfOpen }).connect(to));
+  return calling(() => new (net().Socket)({ allowHalfOpen }).connect(to));
 }
 
 function startServer<S extends Server>(server: S, fd: number, backlog: number | undefined): S {
@@ -84,4 +84,9 @@ function startServer<S extends Server>(server: S, fd: number, backlog: number | 
   }
   const message = `Cannot convert with toServer(): the runtime refused to listen on the descriptor. It stays with its Fd`;
   throw refusal('ERR_FDPASS_KIND', message, { cause: failure });
+}
+
+/** Loaded when needed and not by `import`: programs that convert nothing do not pay for it. */
+function net(): typeof import('node:net') {
+  return process.getBuiltinModule('node:net');
 }
