@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { compilersCalled, prepare, start } from './installers.mjs';
 
-export async function proveInstaller(add, installer, { scratch, registry }) {
+export async function proveInstaller(installer, add, { scratch, registry }) {
   const folder = mkdtempSync(join(scratch, 'installed-'));
   const { project, context } = prepare(folder, registry);
   let installed = false;
