@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { linkSync, lstatSync, renameSync, type Stats, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Name, pathName } from './address.js';
@@ -24,7 +23,7 @@ export interface BoundFile {
  */
 export function bindFile(where: Name, mode: number, backlog: number, replace: boolean): BoundFile {
   const path = where.text;
-  const temporary = join(dirname(path), `.${randomBytes(5).toString('hex')}`);
+  const temporary = join(dirname(path), temporaryName());
   const name = pathName(temporary);
   const listener = listenAt(name, mode, backlog, path);
   try {
@@ -85,7 +84,7 @@ function isAlive({ kind, bytes }: Name): boolean {
 
 /** Takes the dead socket away under another name first: what came to the path since the look is put back. */
 function removeDead(path: string, dead: Stats): void {
-  const aside = join(dirname(path), `.${randomBytes(5).toString('hex')}`);
+  const aside = join(dirname(path), temporaryName());
   try {
     renameSync(path, aside);
   } catch (error) {
@@ -127,4 +126,10 @@ function withPath(thrown: unknown, path: string): unknown {
   if (!(error instanceof FdpassError) || error.path === path) return error;
   const { code, message, errno, syscall } = error;
   return new FdpassError(code, `Cannot listen at ${path}: ${message}`, { errno, syscall, path });
+}
+
+/** Loaded here and not by `import`: most programs replace no socket file, and would pay for it. */
+function temporaryName(): string {
+  const { randomBytes } = process.getBuiltinModule('node:crypto');
+  return `.${randomBytes(5).toString('hex')}`;
 }

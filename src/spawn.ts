@@ -1,4 +1,4 @@
-import { type ChildProcess, type SpawnOptions, type StdioOptions, spawn } from 'node:child_process';
+import type { ChildProcess, SpawnOptions, StdioOptions } from 'node:child_process';
 import {
   type AnyChannelOptions,
   type BytesChannelOptions,
@@ -75,6 +75,8 @@ export function spawnWithChannel<T>(
     try {
       const { stdio, number } = withSocket(options.stdio, needNumber('spawn', there));
       const env = { ...(options.env ?? process.env), [CHANNEL_VARIABLE]: String(number) };
+      // Loaded here and not by `import`: most programs start nobody, and would pay for it.
+      const { spawn } = process.getBuiltinModule('node:child_process');
       return { child: spawn(command, args, { ...options, stdio, env }), channel };
     } catch (error) {
       channel.destroy();
