@@ -381,3 +381,28 @@ fn each_status_has_its_number() {
         assert_eq!(AckEntry::decode_all(&bytes).next(), Some(entry));
     }
 }
+
+#[test]
+fn the_example_in_the_specification_means_what_it_says() {
+    let page = include_str!("../../../../docs/protocol.md");
+    let example = page.split("```text").nth(1).unwrap();
+    let example = example.split("```").next().unwrap();
+    let said_by = |side: &str| {
+        let lines = example.lines().filter_map(|line| line.strip_prefix(side));
+        // What follows three spaces or more is a remark, except a payload, which is hex again.
+        let bytes: String = lines
+            .flat_map(|line| line.split("  "))
+            .filter(|part| {
+                part.bytes()
+                    .all(|byte| b"0123456789abcdef ".contains(&byte))
+            })
+            .collect();
+        meaning(&hex(&bytes), 7)
+    };
+    let preamble = "preamble 1.0 codec 1 67108864 bytes 16384 fds";
+    assert_eq!(
+        said_by("A"),
+        [preamble, "Data #1 2+1 ack .", "\"hi", "Goodbye #0 0+0"]
+    );
+    assert_eq!(said_by("B"), [preamble, "Ack #1 0+0", "Goodbye #0 0+0"]);
+}
