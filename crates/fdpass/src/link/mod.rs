@@ -46,6 +46,7 @@
 
 mod acks;
 mod batches;
+mod begin;
 mod buffer;
 mod close;
 mod config;
