@@ -380,7 +380,7 @@ pub(crate) struct Reference {
 impl Reference {
     pub(crate) fn new(env: napi_env, value: napi_value) -> Result<Self, Failure> {
         let mut raw = ptr::null_mut();
-        // SAFETY: `raw` has a place. The reference is strong, and never deleted: it ends with the environment.
+        // SAFETY: `raw` has a place. The reference is strong; what `delete` is not called for ends with the environment.
         let status = unsafe { sys::napi_create_reference(env, value, 1, &raw mut raw) };
         succeed(status, "napi_create_reference")?;
         Ok(Self { env, raw })
@@ -391,6 +391,12 @@ impl Reference {
         // SAFETY: a reference of this environment.
         unsafe { sys::napi_get_reference_value(self.env, self.raw, &raw mut value) };
         value
+    }
+
+    /// Lets the value go; to be called once, and nothing after it.
+    pub(crate) fn delete(&self) {
+        // SAFETY: a reference of this environment that was not deleted.
+        unsafe { sys::napi_delete_reference(self.env, self.raw) };
     }
 }
 

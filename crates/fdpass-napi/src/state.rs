@@ -14,7 +14,7 @@ use napi::sys::{napi_async_cleanup_hook_handle, napi_env};
 use crate::channel::Channels;
 use crate::engine::Loop;
 use crate::error::Failure;
-use crate::js;
+use crate::js::{self, Entry};
 use crate::ledger::Ledger;
 use crate::message::Arrays;
 use crate::prefork::Prefork;
@@ -30,6 +30,8 @@ pub(crate) struct State {
     pub(crate) arrays: OnceCell<Arrays>,
     /// Made when the first descriptor is watched.
     pub(crate) event_loop: OnceCell<Loop>,
+    /// The way into JavaScript for what is not a channel; made with the event loop.
+    pub(crate) entry: OnceCell<Entry>,
     pub(crate) channels: Channels,
     pub(crate) prefork: Prefork,
     /// Set while watchers of libuv must be closed before the environment may go.
@@ -44,6 +46,7 @@ pub(crate) fn install(env: napi_env) -> napi::Result<&'static State> {
         arrivals: RefCell::default(),
         arrays: OnceCell::new(),
         event_loop: OnceCell::new(),
+        entry: OnceCell::new(),
         channels: Channels::default(),
         prefork: Prefork::default(),
         async_hook: Cell::new(ptr::null_mut()),
@@ -80,6 +83,8 @@ impl State {
         if let Some(event_loop) = self.event_loop.get() {
             return Ok(event_loop);
         }
+        let entry = Entry::new(self.env, on_thread)?;
+        self.entry.get_or_init(|| entry);
         let made = Loop::new(self, on_thread)?;
         if !on_thread {
             self.async_hook.set(js::add_async_cleanup_hook(

@@ -8,7 +8,7 @@ use napi::sys::{napi_callback_info, napi_env, napi_value};
 
 use crate::engine::{Interest, Pollable, Wake};
 use crate::fd;
-use crate::js::{self, Call, Entry, Exports, Reference, Value};
+use crate::js::{self, Call, Exports, Reference, Value};
 use crate::state::State;
 
 pub(crate) fn register(exports: &Exports<'_>) -> napi::Result<()> {
@@ -21,14 +21,17 @@ pub(crate) fn register(exports: &Exports<'_>) -> napi::Result<()> {
 struct Watch {
     fd: OwnedFd,
     on_ready: Reference,
-    entry: Entry,
 }
 
 impl Pollable for Watch {
-    fn wake(&self, _state: &State, wake: Wake) {
-        if wake.readable {
-            self.entry.call(self.on_ready.value(), &[]);
+    fn wake(&self, state: &State, wake: Wake) {
+        if let (true, Some(entry)) = (wake.readable, state.entry.get()) {
+            entry.call(self.on_ready.value(), &[]);
         }
+    }
+
+    fn stopped(&self) {
+        self.on_ready.delete();
     }
 }
 
@@ -44,7 +47,6 @@ extern "C" fn watch_start(env: napi_env, info: napi_callback_info) -> napi_value
         let watch = Rc::new(Watch {
             fd: descriptor::duplicate(fd::borrow(call.int(0))?)?,
             on_ready: Reference::new(env, call.raw(1))?,
-            entry: Entry::new(env, on_thread)?,
         });
         let key = event_loop.open(call.state, watch.fd.as_fd(), Rc::<Watch>::clone(&watch))?;
         event_loop.set_interest(

@@ -6,7 +6,7 @@ use fdpass::descriptor;
 use fdpass::link::{Damage, FdBatch, MessageMeta, Sink, SinkStatus};
 use napi::sys::{TypedarrayType, napi_value};
 
-use super::setup::{RECORD_SIZE, Setup};
+use super::setup::{RECORD_SIZE, Setup, Shared};
 use crate::fd;
 use crate::js;
 use crate::state::State;
@@ -29,13 +29,9 @@ pub(super) struct Batch<'call> {
 }
 
 impl<'call> Batch<'call> {
-    pub(super) fn new(
-        setup: &'call Setup,
-        state: &'call State,
-        slab: &'call mut [u8],
-        meta: &'call mut [i32],
-        fds: &'call mut [i32],
-    ) -> Self {
+    /// Only one is under way at a time, and JavaScript reads it before the next.
+    pub(super) fn new(setup: &'call Setup, state: &'call State) -> Self {
+        let Shared { slab, meta, fds } = setup.shared();
         Self {
             setup,
             state,
@@ -103,15 +99,18 @@ impl<'call> Batch<'call> {
     }
 
     /// Calls `onBatch`. What JavaScript does not acknowledge is closed: it never ran.
+    ///
+    /// JavaScript writes to the shared arrays meanwhile, so that the views of this batch end before the call.
     pub(super) fn deliver(self, handle: usize) {
         if self.count == 0 {
             return;
         }
-        let Some(acknowledge) = self.meta.len().checked_sub(1) else {
-            return;
-        };
-        self.meta[acknowledge] = 0;
-        let env = self.setup.env();
+        if let Some(acknowledge) = self.meta.last_mut() {
+            *acknowledge = 0;
+        }
+        let (setup, state) = (self.setup, self.state);
+        let (fds_used, big_numbers) = (self.fds_used, self.big_numbers);
+        let env = setup.env();
         let absent = || js::undefined(env);
         let arguments = [
             js::int(env, int(handle)),
@@ -119,19 +118,22 @@ impl<'call> Batch<'call> {
             self.big.unwrap_or_else(absent),
             self.big_fds.unwrap_or_else(absent),
         ];
-        self.setup.call_on_batch(&arguments);
-        if self.meta[acknowledge] == 0 {
-            self.close_all();
+        setup.call_on_batch(&arguments);
+        let Shared { meta, fds, .. } = setup.shared();
+        if meta.last() == Some(&0) {
+            close_all(state, fds[..fds_used].iter().chain(&big_numbers));
         }
     }
+}
 
-    fn close_all(self) {
-        let numbers = self.fds[..self.fds_used].iter().chain(&self.big_numbers);
-        let mut ledger = self.state.ledger.borrow_mut();
+/// Closes what JavaScript never saw.
+fn close_all<'numbers>(state: &State, numbers: impl Iterator<Item = &'numbers RawFd>) {
+    let mut fds: Vec<OwnedFd> = {
+        let mut ledger = state.ledger.borrow_mut();
         let held = numbers.filter(|number| ledger.remove(**number));
-        let mut fds: Vec<OwnedFd> = held.filter_map(|number| fd::own(*number)).collect();
-        descriptor::close_all(&mut fds);
-    }
+        held.filter_map(|number| fd::own(*number)).collect()
+    };
+    descriptor::close_all(&mut fds);
 }
 
 impl Sink for Batch<'_> {

@@ -16,6 +16,7 @@ use crate::engine::{Interest, Loop, Pollable, Wake};
 use crate::error::Failure;
 use crate::state::State;
 
+use batch::Batch;
 pub(crate) use calls::register;
 use setup::Setup;
 
@@ -194,7 +195,7 @@ impl Channel {
             if !self.wants_input() {
                 return Pause::Wait;
             }
-            let mut batch = setup.begin(state);
+            let mut batch = Batch::new(setup, state);
             let outcome = {
                 let mut link = self.link.borrow_mut();
                 let Some(link) = link.as_mut() else {
@@ -202,7 +203,7 @@ impl Channel {
                 };
                 let mut buffer = state.channels.buffer.borrow_mut();
                 let buffer = buffer.get_or_insert_with(ReadBuffer::new);
-                link.receive_into(buffer, &mut batch, &setup.budget(), now)
+                link.receive_into(buffer, &mut batch, setup.budget(), now)
             };
             batch.deliver(self.handle.get());
             match outcome {

@@ -4,10 +4,8 @@ use napi::sys::{TypedarrayType, napi_env, napi_value};
 
 use fdpass::link::Budget;
 
-use super::batch::Batch;
 use crate::error::Failure;
 use crate::js::{self, Elements, Entry, Reference};
-use crate::state::State;
 
 /// What `channelSetup` was given. The arrays are JavaScript's; the references keep them alive and V8 does not move them.
 #[derive(Debug)]
@@ -20,6 +18,14 @@ pub(super) struct Setup {
     on_batch: Reference,
     on_event: Reference,
     entry: Entry,
+    budget: Budget,
+}
+
+/// Views of the arrays that are shared with JavaScript.
+pub(super) struct Shared<'call> {
+    pub(super) slab: &'call mut [u8],
+    pub(super) meta: &'call mut [i32],
+    pub(super) fds: &'call mut [i32],
 }
 
 /// Integers of one message (`RECORD` in `src/native-types.ts`).
@@ -35,11 +41,14 @@ impl Setup {
     ) -> Result<Self, Failure> {
         let [slab, meta, fds] = arrays;
         let [on_batch, on_event] = functions;
+        let meta_elements = js::typed_array(env, meta, TypedarrayType::int32_array);
+        let fds_elements = js::typed_array(env, fds, TypedarrayType::int32_array);
+        let budget = Budget::of_this_process();
         Ok(Self {
             env,
             slab: js::typed_array(env, slab, TypedarrayType::uint8_array),
-            meta: js::typed_array(env, meta, TypedarrayType::int32_array),
-            fds: js::typed_array(env, fds, TypedarrayType::int32_array),
+            meta: meta_elements,
+            fds: fds_elements,
             _arrays: [
                 Reference::new(env, slab)?,
                 Reference::new(env, meta)?,
@@ -48,26 +57,26 @@ impl Setup {
             on_batch: Reference::new(env, on_batch)?,
             on_event: Reference::new(env, on_event)?,
             entry: Entry::new(env, on_thread)?,
+            budget: Budget {
+                messages: meta_elements.1.saturating_sub(1) / RECORD_SIZE,
+                fds: budget.fds.min(fds_elements.1),
+                ..budget
+            },
         })
     }
 
-    /// An empty batch over the shared memory. Only one is under way at a time, and JavaScript reads it before the next.
-    pub(super) fn begin<'call>(&'call self, state: &'call State) -> Batch<'call> {
-        Batch::new(
-            self,
-            state,
-            js::view(self.slab),
-            js::view(self.meta),
-            js::view(self.fds),
-        )
+    /// The arrays, until JavaScript runs again.
+    pub(super) fn shared<'call>(&self) -> Shared<'call> {
+        Shared {
+            slab: js::view(self.slab),
+            meta: js::view(self.meta),
+            fds: js::view(self.fds),
+        }
     }
 
-    pub(super) fn budget(&self) -> Budget {
-        Budget {
-            messages: self.meta.1.saturating_sub(1) / RECORD_SIZE,
-            fds: self.fds.1,
-            ..Budget::default()
-        }
+    /// What one batch may bring.
+    pub(super) const fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     pub(super) const fn env(&self) -> napi_env {

@@ -43,6 +43,9 @@ pub(crate) trait Pollable {
     /// The descriptor is ready (level-triggered, sometimes for nothing), or a deadline or an asked-for turn has come
     /// (both flags false).
     fn wake(&self, state: &State, wake: Wake);
+
+    /// `Loop::close` was called; not when the environment ends.
+    fn stopped(&self) {}
 }
 
 struct Slot {
@@ -195,15 +198,16 @@ impl Loop {
     /// Calls `wake` in the next turn of the loop, ready or not.
     pub(crate) fn soon(&self, key: u32) {
         let mut soon = self.soon.borrow_mut();
-        let first = soon.is_empty();
-        if !soon.contains(&key) {
-            soon.push(key);
+        if soon.contains(&key) {
+            return;
         }
+        soon.push(key);
+        let first = soon.len() == 1;
         drop(soon);
         if first {
             self.timer.arm_now(&self.engine);
-            self.update_references();
         }
+        self.update_references();
     }
 
     /// Stops watching. No call follows; the descriptor may be closed at once.
@@ -219,6 +223,7 @@ impl Loop {
             return;
         };
         self.soon.borrow_mut().retain(|other| *other != key);
+        slot.pollable.stopped();
         match (&self.engine, slot.registration) {
             (Engine::Uv(uv), Registration::Uv(poll)) => uv.close(poll),
             (Engine::Thread(thread), _) => thread.remove(slot.fd),
@@ -246,7 +251,8 @@ impl Loop {
         js::in_scope(state.env, || pollable.wake(state, wake));
     }
 
-    /// A wake-up of libuv: an error of the descriptor stops the watcher, and reading or writing will say what it was.
+    /// A descriptor is ready. `stopped`: the watcher is not armed any more (libuv's after an error, which reading or
+    /// writing will name; the poller's always).
     fn on_readiness(&self, state: &State, key: u32, wake: Wake, stopped: bool) {
         self.dispatch(state, key, wake);
         if stopped {
@@ -254,10 +260,12 @@ impl Loop {
         }
     }
 
+    /// Not without interest: epoll tells of a hang-up unasked, and would again at once.
     fn rearm(&self, key: u32) {
         let slots = self.slots.borrow();
-        if let Some(Some(slot)) = slots.get(key as usize) {
-            self.arm(key, slot);
+        match slots.get(key as usize) {
+            Some(Some(slot)) if slot.interest != Interest::NONE => self.arm(key, slot),
+            _ => {}
         }
     }
 
@@ -306,12 +314,23 @@ impl Loop {
         due
     }
 
+    fn soon_is_referenced(&self) -> bool {
+        let slots = self.slots.borrow();
+        let is_referenced = |key: &u32| {
+            slots
+                .get(*key as usize)
+                .and_then(Option::as_ref)
+                .is_some_and(|slot| slot.referenced)
+        };
+        self.soon.borrow().iter().any(is_referenced)
+    }
+
     /// Only referenced slots that wait for something keep the process alive.
     fn update_references(&self) {
         if self.tearing_down.get() {
             return;
         }
-        let soon = !self.soon.borrow().is_empty();
+        let soon = self.soon_is_referenced();
         match &self.engine {
             // A watcher of libuv counts for itself.
             Engine::Uv(uv) => uv.set_timer_referenced(soon || self.timed.get() > 0),

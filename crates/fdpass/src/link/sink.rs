@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use crate::descriptor;
 use crate::frame::{AckEntry, AckStatus};
 use crate::limits;
+use crate::sys;
 
 /// Takes messages from [`Link::receive_into`](super::Link::receive_into), in order, each once.
 pub trait Sink {
@@ -221,6 +222,20 @@ impl Default for Budget {
             bytes: limits::LINK_BUDGET_BYTES,
             messages: limits::LINK_BUDGET_MESSAGES,
             fds: limits::LINK_BUDGET_FDS,
+        }
+    }
+}
+
+impl Budget {
+    /// The default, with fewer descriptors where the process may not have many open (`RLIMIT_NOFILE`).
+    #[must_use]
+    pub fn of_this_process() -> Self {
+        let budget = Self::default();
+        let share =
+            sys::descriptor_limit().map_or(usize::MAX, |limit| limit / limits::LINK_BUDGET_SHARE);
+        Self {
+            fds: budget.fds.min(share),
+            ..budget
         }
     }
 }

@@ -10,7 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::stat::FileStat;
 
 use super::platform;
-use super::retry;
+use super::{check, retry};
 use crate::inspect::Status;
 
 /// A copy of `fd` that is closed on exec, with a number of 3 or more, so that it can never stand in for a standard
@@ -168,4 +168,15 @@ pub(crate) fn close_all(fds: &mut Vec<OwnedFd>) {
         }
     }
     platform::close_run(first, last);
+}
+
+/// `getrlimit(RLIMIT_NOFILE)`: how many descriptors this process may have open at once.
+pub(crate) fn descriptor_limit() -> io::Result<usize> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is a place for the result.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+    Ok(usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX))
 }

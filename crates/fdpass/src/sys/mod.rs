@@ -39,8 +39,8 @@ mod tcp;
 mod tcp_platform;
 
 pub(crate) use descriptor::{
-    access_mode, borrow_all, close_all, duplicate, fstat, is_close_on_exec, is_nonblocking, is_tty,
-    poll_one, read, set_close_on_exec, set_nonblocking, to_status, write,
+    access_mode, borrow_all, close_all, descriptor_limit, duplicate, fstat, is_close_on_exec,
+    is_nonblocking, is_tty, poll_one, read, set_close_on_exec, set_nonblocking, to_status, write,
 };
 pub(crate) use errno::errno_name;
 pub(crate) use message::{Arrived, MAX_SEVERAL, receive, send};
