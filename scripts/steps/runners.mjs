@@ -24,6 +24,11 @@ export function vitestPortable() {
   return countVitest('vitest-portable', { FDPASS_NATIVE_PATH: native, FDPASS_PORTABLE: '1' });
 }
 
+/** What concerns the event loop, once more in Node on the engine of Bun and Deno. */
+export function vitestThread() {
+  return countVitest('vitest-thread', { FDPASS_ENGINE: 'thread' }, ['test/channel/', 'test/engine/']);
+}
+
 async function countCargo(args, env) {
   const { code, output } = await run('cargo', ['test', '--no-fail-fast', ...args], { env });
   return crashCounts(code, cargoCounts(output));
@@ -42,12 +47,12 @@ export function cargoCounts(output) {
   return sum;
 }
 
-async function countVitest(name, env) {
+async function countVitest(name, env, folders = []) {
   const file = join(root, `build/reports/${name}.json`);
   rmSync(file, { force: true });
   const { code } = await runPackage(
     'vitest',
-    ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${file}`],
+    ['run', ...folders, '--reporter=default', '--reporter=json', `--outputFile.json=${file}`],
     { env },
   );
   if (!existsSync(file)) return crashCounts(code || 1, { passed: 0, failed: 0, skipped: 0 });

@@ -12,7 +12,7 @@ const settings = [
   'tsconfig.fixtures.json',
   'package-lock.json',
 ];
-const programs = ['test/fixtures', 'test/helpers', 'examples', 'bench'];
+const programs = ['test/fixtures', 'test/helpers', 'examples', 'bench', 'smoke'];
 
 export async function buildTypeScript() {
   return (
