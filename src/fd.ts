@@ -5,10 +5,12 @@ import { toDatagram } from './convert/dgram.js';
 import { toReadStream, toWriteStream } from './convert/fs.js';
 import { type ServerOptions, type SocketOptions, toServer, toSocket } from './convert/net.js';
 import { constructionStack } from './debug.js';
+import { takenFromDeno } from './deno.js';
 import { calling, refusal, shown } from './errors.js';
 import { describeNumber, type FdInfo, type FdStats } from './inspect.js';
 import { native } from './native.js';
 import { checkNumber, numberOf } from './node-objects.js';
+import { runtime } from './runtime.js';
 import { type Guard, SafetyNet, warnForgotten } from './safety-net.js';
 import type { Sendable } from './sendable.js';
 import { checkedToken, type ThreadToken } from './thread-token.js';
@@ -117,7 +119,8 @@ export class Fd implements Disposable {
   }
 
   /**
-   * Takes ownership of an open descriptor: from now on only the `Fd` closes it. Its flags stay as they are.
+   * Takes ownership of an open descriptor: from now on only the `Fd` closes it. Its flags stay as they are. In Deno, a
+   * number of `node:fs` is closed at once, and the `Fd` owns a copy with another number: Deno would close it again.
    *
    * @param number of a descriptor that nothing else closes
    * @throws {FdpassError} `ERR_FDPASS_BAD_FD` — no integer from 0 to 2147483647, not open, or owned by an `Fd` of this
@@ -142,7 +145,7 @@ export class Fd implements Disposable {
       const message = `Cannot adopt ${number}: an Fd owns it already, and it would be closed twice. Use that Fd, or Fd.duplicate(${number})`;
       throw refusal('ERR_FDPASS_BAD_FD', message);
     }
-    return own(number, 0);
+    return own(runtime === 'deno' ? takenFromDeno(number) : number, 0);
   }
 
   /**

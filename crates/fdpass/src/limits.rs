@@ -103,9 +103,9 @@ pub const LINK_BUDGET_MESSAGES: usize = 256;
 /// process before one could be closed.
 pub const LINK_BUDGET_FDS: usize = 1_024;
 
-/// The share of the process's descriptor limit that one wake-up takes at the most: what is delivered is closed by the
-/// receiver afterwards, and one message may go 252 above the budget.
-pub const LINK_BUDGET_SHARE: usize = 8;
+/// One wake-up takes one part in this many of the process's descriptor limit at the most: a loop has two of them in its
+/// hands at a time. A single message may have more.
+pub const LINK_BUDGET_SHARE: usize = 3;
 
 /// Messages that did not arrive whole and whose acknowledgement cannot be written yet; at this many, reading stops.
 pub const LINK_OWED_ACK_ENTRIES: usize = 1_024;

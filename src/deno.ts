@@ -1,0 +1,24 @@
+import { closeSync } from 'node:fs';
+import { calling } from './errors.js';
+import { native } from './native.js';
+
+/**
+ * What to own instead of `number`, which is open and in the ledger: a copy, where Deno's `node:fs` opened it. Deno
+ * remembers such numbers, and closes one that comes again while it remembers the first: another file by then. So it must
+ * close its own.
+ *
+ * @internal
+ */
+export function takenFromDeno(number: number): number {
+  const copy = calling(() => native.duplicate(number));
+  native.letGo(number);
+  try {
+    closeSync(number);
+    return copy;
+  } catch {
+    // Not Deno's: it has closed nothing.
+    native.closeFd(copy);
+    native.hold(number);
+    return number;
+  }
+}
