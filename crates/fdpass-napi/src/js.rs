@@ -500,3 +500,41 @@ pub(crate) fn new_typed_array<T: Element>(
         unsafe { sys::napi_create_typedarray(env, kind, count, buffer, 0, &raw mut array) };
     (status == Status::napi_ok).then_some(array)
 }
+
+/// A function that calls `callback`, which finds the environment's state as a registered one does.
+pub(crate) fn new_function(
+    state: &State,
+    callback: extern "C" fn(napi_env, sys::napi_callback_info) -> napi_value,
+) -> Result<Reference, Failure> {
+    let mut function = ptr::null_mut();
+    let data = ptr::from_ref(state).cast_mut().cast();
+    // SAFETY: `function` has a place; the state outlives the environment's JavaScript.
+    let status = unsafe {
+        sys::napi_create_function(
+            state.env,
+            c"fdpass".as_ptr(),
+            6,
+            Some(callback),
+            data,
+            &raw mut function,
+        )
+    };
+    succeed(status, "napi_create_function")?;
+    Reference::new(state.env, function)
+}
+
+/// Has `function` called in the next turn of the runtime's loop; `false` when there is no such thing any more.
+pub(crate) fn set_immediate(env: napi_env, function: napi_value) -> bool {
+    let (mut global, mut set_immediate) = (ptr::null_mut(), ptr::null_mut());
+    // SAFETY: `global` has a place.
+    unsafe { sys::napi_get_global(env, &raw mut global) };
+    let name = c"setImmediate".as_ptr();
+    // SAFETY: `set_immediate` has a place; the name is a C string.
+    let found = unsafe { sys::napi_get_named_property(env, global, name, &raw mut set_immediate) };
+    let mut result = ptr::null_mut();
+    found == Status::napi_ok
+        // SAFETY: values of this environment.
+        && unsafe {
+            sys::napi_call_function(env, global, set_immediate, 1, &raw const function, &raw mut result)
+        } == Status::napi_ok
+}

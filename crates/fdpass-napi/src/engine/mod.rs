@@ -205,7 +205,10 @@ impl Loop {
         let first = soon.len() == 1;
         drop(soon);
         if first {
-            self.timer.arm_now(&self.engine);
+            match &self.engine {
+                Engine::Uv(uv) => uv.start_turn(),
+                Engine::Thread(_) => self.timer.arm_now(&self.engine),
+            }
         }
         self.update_references();
     }
@@ -273,8 +276,8 @@ impl Loop {
     fn on_timer(&self, state: &State) {
         let now = Instant::now();
         let due = self.timer.fired(now);
-        for key in self.soon.take() {
-            self.dispatch(state, key, Wake::default());
+        if let Engine::Thread(_) = &self.engine {
+            self.on_turn(state);
         }
         if due {
             for key in self.take_due(now) {
@@ -294,8 +297,15 @@ impl Loop {
                 .min();
             self.timer.forget(next);
         }
-        self.timer
-            .rearm(&self.engine, !self.soon.borrow().is_empty());
+        self.timer.rearm(&self.engine);
+        self.update_references();
+    }
+
+    /// The turn that `soon` asked for.
+    fn on_turn(&self, state: &State) {
+        for key in self.soon.take() {
+            self.dispatch(state, key, Wake::default());
+        }
         self.update_references();
     }
 
@@ -333,7 +343,10 @@ impl Loop {
         let soon = self.soon_is_referenced();
         match &self.engine {
             // A watcher of libuv counts for itself.
-            Engine::Uv(uv) => uv.set_timer_referenced(soon || self.timed.get() > 0),
+            Engine::Uv(uv) => {
+                uv.set_timer_referenced(self.timed.get() > 0);
+                uv.set_turn_referenced(soon);
+            }
             Engine::Thread(thread) => thread.set_referenced(soon || self.waiting.get() > 0),
         }
     }
@@ -350,7 +363,7 @@ impl Loop {
                         uv.close(*poll);
                     }
                 }
-                uv.close_timer();
+                uv.close_own();
                 uv.open_handles() == 0
             }
             Engine::Thread(thread) => {

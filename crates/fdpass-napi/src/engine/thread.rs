@@ -7,6 +7,7 @@
     reason = "threadsafe functions are a C interface; each block names the fact that makes it sound"
 )]
 
+use std::cell::{Cell, OnceCell};
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::io;
@@ -16,18 +17,22 @@ use std::panic::{self, AssertUnwindSafe};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use napi::sys::{self, napi_env, napi_threadsafe_function, napi_value};
+use napi::sys::{self, napi_callback_info, napi_env, napi_threadsafe_function, napi_value};
 use polling::{Event, Events, Poller};
 
 use super::{Interest, Wake};
 use crate::error::Failure;
-use crate::js;
+use crate::js::{self, Call, Reference, Value};
 use crate::state::{self, State};
 
 /// How many events one turn of the poller takes.
 const EVENTS_PER_TURN: usize = 256;
+
+/// How long wake-ups may follow one another before the runtime's loop gets a turn. Bun, and Node up to a thousand times,
+/// runs threadsafe functions as long as there are calls, and under load there always are: its timers would never fire.
+const LONGEST_WITHOUT_TURN: Duration = Duration::from_millis(2);
 
 /// The process's poller: one of its two global objects.
 struct Shared {
@@ -154,7 +159,12 @@ pub(super) struct Thread {
     environment: u32,
     port: Arc<Port>,
     env: napi_env,
-    referenced: std::cell::Cell<bool>,
+    referenced: Cell<bool>,
+    /// When the runtime's loop was last seen to turn.
+    turned: Cell<Option<Instant>>,
+    /// `setImmediate` was called, and has not called back.
+    turning: Cell<bool>,
+    on_turn: OnceCell<Reference>,
 }
 
 impl Thread {
@@ -184,7 +194,10 @@ impl Thread {
             environment,
             port,
             env: state.env,
-            referenced: std::cell::Cell::new(false),
+            referenced: Cell::new(false),
+            turned: Cell::new(None),
+            turning: Cell::new(false),
+            on_turn: OnceCell::new(),
         })
     }
 
@@ -229,6 +242,34 @@ impl Thread {
         } else {
             // SAFETY: the same.
             unsafe { sys::napi_unref_threadsafe_function(self.env, function) };
+        }
+    }
+
+    /// Whether wake-ups wait for the runtime's loop to turn.
+    fn owes_turn(&self) -> bool {
+        self.turning.get()
+    }
+
+    /// After a wake-up: asks for a turn of the runtime's loop, if there was none for some time. Until it has come the
+    /// poller thread does not call; the turn looks at what it has left.
+    fn give_turn(&self, state: &State) {
+        let now = Instant::now();
+        let last = self.turned.get();
+        if self.turning.get() || last.is_some_and(|last| now - last < LONGEST_WITHOUT_TURN) {
+            return;
+        }
+        self.turned.set(Some(now));
+        if self.on_turn.get().is_none()
+            && let Ok(function) = js::new_function(state, turn)
+        {
+            self.on_turn.get_or_init(|| function);
+        }
+        let Some(on_turn) = self.on_turn.get() else {
+            return;
+        };
+        if js::set_immediate(self.env, on_turn.value()) {
+            self.turning.set(true);
+            self.port.signalled.store(true, Ordering::Release);
         }
     }
 
@@ -305,7 +346,29 @@ unsafe extern "C" fn on_wake(
     let _caught = panic::catch_unwind(AssertUnwindSafe(|| wake(state::at(pointer.cast()), port)));
 }
 
+extern "C" fn turn(env: napi_env, info: napi_callback_info) -> napi_value {
+    js::enter(env, info, |call: &Call<'_, 0>| {
+        if let Some(thread) = thread_of(call.state) {
+            thread.turning.set(false);
+            thread.turned.set(Some(Instant::now()));
+            wake(call.state, &thread.port);
+        }
+        Ok(Value::Undefined)
+    })
+}
+
+fn thread_of(state: &State) -> Option<&Thread> {
+    match &state.event_loop.get()?.engine {
+        super::Engine::Thread(thread) => Some(thread),
+        super::Engine::Uv(_) => None,
+    }
+}
+
 fn wake(state: &State, port: &Port) {
+    // Else `signalled` stays set, and the turn is the next to look.
+    if thread_of(state).is_some_and(Thread::owes_turn) {
+        return;
+    }
     port.signalled.store(false, Ordering::Release);
     let ready = std::mem::take(&mut *lock(&port.ready));
     let timer = port.timer.swap(false, Ordering::AcqRel);
@@ -317,5 +380,8 @@ fn wake(state: &State, port: &Port) {
     }
     if timer {
         event_loop.on_timer(state);
+    }
+    if let Some(thread) = thread_of(state) {
+        thread.give_turn(state);
     }
 }

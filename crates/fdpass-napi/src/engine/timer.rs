@@ -54,10 +54,8 @@ impl Timer {
     }
 
     /// After `fired`: what is still to come is armed anew.
-    pub(super) fn rearm(&self, engine: &Engine, soon: bool) {
-        if soon {
-            self.arm_now(engine);
-        } else if let Some(earliest) = self.earliest.get() {
+    pub(super) fn rearm(&self, engine: &Engine) {
+        if let Some(earliest) = self.earliest.get() {
             self.start(engine, earliest);
         }
     }

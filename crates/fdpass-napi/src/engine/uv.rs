@@ -1,4 +1,4 @@
-//! libuv, called raw: `uv_poll` and one `uv_timer` on the environment's own loop.
+//! libuv, called raw: `uv_poll`, one `uv_timer` and one `uv_idle` on the environment's own loop.
 //!
 //! No layout of libuv is known here: handles are allocated by `uv_handle_size` and freed in their close callback. The
 //! functions are looked up by name once the runtime is known to be Node or Electron.
@@ -22,6 +22,7 @@ use crate::js;
 use crate::state::{self, State};
 
 // `enum uv_handle_type` and `enum uv_poll_event` of `uv.h`: part of libuv's stable ABI since 1.0.
+const UV_IDLE: c_int = 6;
 const UV_POLL: c_int = 8;
 const UV_TIMER: c_int = 13;
 const UV_READABLE: c_int = 1;
@@ -64,6 +65,9 @@ functions! {
     poll_init: c"uv_poll_init" fn(*mut c_void, Handle, c_int) -> c_int;
     poll_start: c"uv_poll_start" fn(Handle, c_int, PollCallback) -> c_int;
     poll_stop: c"uv_poll_stop" fn(Handle) -> c_int;
+    idle_init: c"uv_idle_init" fn(*mut c_void, Handle) -> c_int;
+    idle_start: c"uv_idle_start" fn(Handle, HandleCallback) -> c_int;
+    idle_stop: c"uv_idle_stop" fn(Handle) -> c_int;
     timer_init: c"uv_timer_init" fn(*mut c_void, Handle) -> c_int;
     timer_start: c"uv_timer_start" fn(Handle, HandleCallback, u64, u64) -> c_int;
     update_time: c"uv_update_time" fn(*mut c_void);
@@ -100,6 +104,9 @@ pub(super) struct Uv {
     functions: Functions,
     event_loop: *mut c_void,
     timer: Handle,
+    /// Runs once a turn of the loop while it is started. A timer of no time would be run again and again in one turn
+    /// (libuv before 1.48), and starve everything else.
+    turn: Handle,
     /// Handles whose close callback has not run yet.
     open: Cell<usize>,
 }
@@ -113,6 +120,7 @@ impl Uv {
             functions,
             event_loop,
             timer: ptr::null_mut(),
+            turn: ptr::null_mut(),
             open: Cell::new(0),
         };
         let timer = uv.allocate(UV_TIMER, state, 0);
@@ -120,8 +128,11 @@ impl Uv {
         unsafe { (functions.timer_init)(event_loop, timer) };
         // SAFETY: initialized above.
         unsafe { (functions.unreference)(timer) };
-        uv.open.set(1);
-        Ok(Self { timer, ..uv })
+        let turn = uv.allocate(UV_IDLE, state, 0);
+        // SAFETY: as for the timer.
+        unsafe { (functions.idle_init)(event_loop, turn) };
+        uv.open.set(2);
+        Ok(Self { timer, turn, ..uv })
     }
 
     fn allocate(&self, kind: c_int, state: &State, key: u32) -> Handle {
@@ -216,9 +227,22 @@ impl Uv {
         self.reference(self.timer, on);
     }
 
-    pub(super) fn close_timer(&self) {
-        // SAFETY: the timer is open: called once, when the environment ends.
-        unsafe { (self.functions.close)(self.timer, on_close) };
+    /// Has `Loop::on_turn` called in the next turn.
+    pub(super) fn start_turn(&self) {
+        // SAFETY: the handle is open until `close_own`.
+        unsafe { (self.functions.idle_start)(self.turn, on_turn) };
+    }
+
+    pub(super) fn set_turn_referenced(&self, on: bool) {
+        self.reference(self.turn, on);
+    }
+
+    /// Closes the handles that are not a descriptor's.
+    pub(super) fn close_own(&self) {
+        for handle in [self.timer, self.turn] {
+            // SAFETY: open: called once, when the environment ends.
+            unsafe { (self.functions.close)(handle, on_close) };
+        }
     }
 
     pub(super) fn open_handles(&self) -> usize {
@@ -269,6 +293,22 @@ unsafe extern "C" fn on_timer(handle: Handle) {
         if let Some(event_loop) = state.event_loop.get() {
             event_loop.on_timer(state);
         }
+    });
+}
+
+unsafe extern "C" fn on_turn(handle: Handle) {
+    guard(|| {
+        let Some((state, _)) = data_of(handle) else {
+            return;
+        };
+        let Some(event_loop) = state.event_loop.get() else {
+            return;
+        };
+        if let super::Engine::Uv(uv) = &event_loop.engine {
+            // SAFETY: the handle is open; who asks for another turn starts it again.
+            unsafe { (uv.functions.idle_stop)(handle) };
+        }
+        event_loop.on_turn(state);
     });
 }
 
