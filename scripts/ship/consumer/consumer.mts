@@ -12,9 +12,12 @@ import {
   sendMessage,
   socketPair,
 } from 'fdpass';
+import type { Manager } from 'fdpass/prefork';
 
 type IsAny<T> = 0 extends 1 & T ? true : false;
 type Known<T> = IsAny<T> extends true ? never : T;
+
+export type KnownManager = Known<Manager>;
 
 const [a, b]: [Fd, Fd] = socketPair('seqpacket');
 const sent: Known<number> = sendMessage(a, 'a server', [createServer()], { timeout: 100 });

@@ -1,2 +1,5 @@
-// An ESM-only package, from CommonJS.
-console.log(`required ${Object.keys(require('fdpass')).length} names`);
+// An ESM-only package, from CommonJS: every entry point that it has.
+for (const entry of Object.keys(require('fdpass/package.json').exports)) {
+  const name = entry.replace(/^\./, 'fdpass');
+  console.log(`required ${Object.keys(require(name)).length} names of ${name}`);
+}
