@@ -6,10 +6,17 @@ import { type Host, Inbox } from './channel/inbox.js';
 import { MessageIterator } from './channel/iterator.js';
 import { channelClosed, Outbox, type SendOptions } from './channel/outbox.js';
 import { type Endpoint, prepareEnvironment, register, unregister } from './channel/registry.js';
+import type {
+  AnyChannelOptions,
+  BytesChannelOptions,
+  ChannelEvents,
+  Outgoing,
+  ValueChannelOptions,
+} from './channel/types.js';
 import { type Codec, type CodecName, type Wire, wireOf } from './codec.js';
 import type { PeerCredentials } from './credentials.js';
 import { calling, type FdpassError, fromNative, refusal, shown } from './errors.js';
-import { Fate, Fd, forgetNumber, needNumber, ownNumber } from './fd.js';
+import { Fate, Fd, forgetNumber, needNumber } from './fd.js';
 import type { Message } from './message.js';
 import { native } from './native.js';
 import { ChannelEvent } from './native-types.js';
@@ -17,42 +24,6 @@ import { inheritedSocket } from './parent.js';
 import { peerOf } from './peer.js';
 import { type Lendable, lend, moved, type Sendable } from './sendable.js';
 import { checkedToken, type ThreadToken } from './thread-token.js';
-
-/** What a channel emits. */
-export interface ChannelEvents<T> {
-  /** A message; its descriptors are closed when the listener returns, unless they were taken or the message is kept. */
-  message: [message: Message<T>];
-  /** The queue fell below the high-water mark. */
-  drain: [];
-  /** The peer said goodbye, and everything before it was handed out. The channel closes itself. */
-  end: [];
-  /** The channel ended by an error. Emitted when somebody listens to errors or messages and no promise was told. */
-  error: [error: Error];
-  /** The channel is closed; the last event. */
-  close: [];
-  /** The kernel has no room for descriptors now (`ETOOMANYREFS`, on macOS `EMSGSIZE`): they wait here. */
-  pressure: [code: string];
-  /** A message of `post()` will not arrive, and the channel goes on (the peer accepts less than it carried). */
-  undelivered: [error: FdpassError];
-}
-
-/** Options of a channel of bytes. */
-export interface BytesChannelOptions extends ChannelOptions {
-  readonly codec?: 'bytes';
-}
-
-/** Options of a channel of values. */
-export interface ValueChannelOptions<T> extends ChannelOptions {
-  readonly codec: 'json' | 'v8' | Codec<T>;
-}
-
-/** @internal */
-export interface AnyChannelOptions<T> extends ChannelOptions {
-  readonly codec?: CodecName | Codec<T>;
-}
-
-/** What can be sent on a channel of `T`: text goes as UTF-8 where bytes are expected. */
-export type Outgoing<T> = T extends Uint8Array ? T | string : T;
 
 // Makes channels; set where the private constructor is visible.
 let make: <T>(handle: number, wire: Wire<T>, messages: Iterable<ArrivedMessage<T>>) => Channel<T>;
@@ -509,38 +480,6 @@ export class Channel<T = Uint8Array>
     return { token, codec: this.#wire.name ?? this.#wire.id, messages };
   }
 }
-
-/**
- * Two connected channels, in this process or, one of them sent, in two.
- *
- * @example
- * ```ts
- * import { channelPair } from 'fdpass';
- *
- * const [left, right] = channelPair<{ hello: string }>({ codec: 'json' });
- * await left.send({ hello: 'world' });
- * const message = await right.receive();
- * console.log(message?.data.hello); // world
- * await Promise.all([left.close(), right.close()]);
- * ```
- */
-export function channelPair<T = unknown>(options: ValueChannelOptions<T>): [Channel<T>, Channel<T>];
-export function channelPair(options?: BytesChannelOptions): [Channel, Channel];
-export function channelPair<T>(options: AnyChannelOptions<T> = {}): [Channel<T>, Channel<T>] {
-  const [left, right] = calling(() => native.socketPair(STREAM)).map((number) => ownNumber(number)) as [
-    Fd,
-    Fd,
-  ];
-  try {
-    return [channelOn(left, options, true), channelOn(right, options, true)];
-  } finally {
-    // Without effect on those that moved.
-    left.close();
-    right.close();
-  }
-}
-
-const STREAM = 1;
 
 /**
  * `Channel.from` for whatever codec. `ours`: the number of the socket was never shown.

@@ -1,12 +1,7 @@
 import { type Address, type Name, parseAddress } from './address.js';
 import { configOf } from './channel/config.js';
-import {
-  type AnyChannelOptions,
-  type BytesChannelOptions,
-  Channel,
-  channelOn,
-  type ValueChannelOptions,
-} from './channel.js';
+import type { AnyChannelOptions, BytesChannelOptions, ValueChannelOptions } from './channel/types.js';
+import { Channel, channelOn } from './channel.js';
 import { wireOf } from './codec.js';
 import { AbortError, FdpassError, fromNative, refusal } from './errors.js';
 import { Fd, ownNumber } from './fd.js';

@@ -4,14 +4,9 @@ export type { Address } from './address.js';
 export type { AuthorizeFunction, TrustOptions } from './authorize.js';
 export type { AcceptOptions, ChannelOptions, QueueMarks } from './channel/config.js';
 export type { SendOptions } from './channel/outbox.js';
-export {
-  type BytesChannelOptions,
-  Channel,
-  type ChannelEvents,
-  channelPair,
-  type Outgoing,
-  type ValueChannelOptions,
-} from './channel.js';
+export type { BytesChannelOptions, ChannelEvents, Outgoing, ValueChannelOptions } from './channel/types.js';
+export { Channel } from './channel.js';
+export { channelPair } from './channel-pair.js';
 export type { Codec, CodecName } from './codec.js';
 export { type ConnectOptions, connect } from './connect.js';
 export type { ServerOptions, SocketOptions } from './convert/net.js';

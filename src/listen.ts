@@ -1,7 +1,7 @@
 import { ABSTRACT, type Address, type Name, parseAddress } from './address.js';
 import { checkTrust, DEFAULT_MODE, type TrustOptions } from './authorize.js';
 import { configOf } from './channel/config.js';
-import type { AnyChannelOptions, BytesChannelOptions, ValueChannelOptions } from './channel.js';
+import type { AnyChannelOptions, BytesChannelOptions, ValueChannelOptions } from './channel/types.js';
 import { wireOf } from './codec.js';
 import { calling, refusal } from './errors.js';
 import { Fate, Fd, forgetNumber, needNumber, ownNumber } from './fd.js';

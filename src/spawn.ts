@@ -1,11 +1,6 @@
 import type { ChildProcess, SpawnOptions, StdioOptions } from 'node:child_process';
-import {
-  type AnyChannelOptions,
-  type BytesChannelOptions,
-  type Channel,
-  channelOn,
-  type ValueChannelOptions,
-} from './channel.js';
+import type { AnyChannelOptions, BytesChannelOptions, ValueChannelOptions } from './channel/types.js';
+import { type Channel, channelOn } from './channel.js';
 import { calling } from './errors.js';
 import { type Fd, needNumber, ownNumber } from './fd.js';
 import { native } from './native.js';

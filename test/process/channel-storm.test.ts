@@ -43,7 +43,8 @@ async function killOne(fds: readonly Fd[], messages: number, pause: number): Pro
     }
   };
   talk();
-  await until(() => seen >= messages);
+  await until(() => seen >= messages || channel.closed);
+  expect(seen).toBeGreaterThanOrEqual(messages);
   await new Promise((resolve) => setTimeout(resolve, pause));
   child.kill('SIGKILL');
   await Promise.all([exited, closed]);
