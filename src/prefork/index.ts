@@ -1,6 +1,7 @@
 /// <reference types="node" preserve="true" />
 
-export { Manager, type ManagerEvents } from './manager.js';
+export type { ManagerEvents } from './events.js';
+export { Manager } from './manager.js';
 export type {
   AdmissionRate,
   GivenListen,

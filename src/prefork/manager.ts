@@ -1,73 +1,24 @@
 import { channel as diagnostics } from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
-import { calling, fromNative, refusal } from '../errors.js';
+import { calling, refusal } from '../errors.js';
 import { type Fd, ownNumber } from '../fd.js';
 import { native } from '../native.js';
 import { runtime } from '../runtime.js';
 import { collect, numbers, type Sendable } from '../sendable.js';
+import { decide, type Undecided } from './decide.js';
+import type { ManagerEvents } from './events.js';
 import { moveIn, openPlace, type Place } from './listeners.js';
 import { Member } from './member.js';
-import { DECISION, PreforkConfig, PreforkEvent } from './native-types.js';
-import {
-  checkCount,
-  type ManagerOptions,
-  POLICIES,
-  type PolicyFunction,
-  type Settings,
-  settingsOf,
-  type WorkerView,
-} from './options.js';
-import { type PeerAddress, peerAt } from './peer.js';
+import { PreforkEvent } from './native-types.js';
+import { checkCount, configOf, type ManagerOptions, type Settings, settingsOf } from './options.js';
 import { onSignals } from './signals.js';
 import type { ManagerStats, WorkerStats } from './stats.js';
-
-/** What a `Manager` tells. */
-export interface ManagerEvents {
-  /** A worker can take connections. */
-  ready: [worker: { index: number; pid: number | undefined }];
-  /** The process of a worker has ended; what became of its connections. */
-  exit: [
-    worker: {
-      index: number;
-      pid: number | undefined;
-      code: number | null;
-      signal: NodeJS.Signals | null;
-      reassigned: number;
-      replayed: number;
-      closed: number;
-    },
-  ];
-  /** A worker has work and is silent: it gets nothing more for now. */
-  suspect: [worker: { index: number; pid: number | undefined }];
-  /** It speaks again. */
-  recovered: [worker: { index: number; pid: number | undefined }];
-  /** It was silent for the whole `watchdog` time and is killed. */
-  hung: [worker: { index: number; pid: number | undefined }];
-  /** A worker ended `maxCrashes` times in a row before it was ready; from now on it is tried every `maxDelay`. */
-  crashLoop: [worker: { index: number }];
-  /** A message of a worker. The descriptors are the listener's to close. */
-  message: [data: Uint8Array, fds: Fd[], from: number];
-  /** No worker can take connections: clients wait in the kernel's queue. */
-  saturated: [];
-  /** Accepting goes on. */
-  accepting: [];
-  /** The process or the system has no free descriptor: accepting rests. */
-  pressure: [errno: string];
-  /** A listening socket has failed and is left alone. */
-  listenerFailed: [listener: string, errno: string];
-  /** `reload()` is through. */
-  reloaded: [];
-  /** `stop()` is through. */
-  stopped: [];
-}
 
 const ENGINE = runtime === 'node' ? 0 : 1;
 /** How long a worker that was told to end has before it is killed. */
 const GRACE = 2000;
 /** How often a worker may end before it is ready while `start` waits. */
 const START_ATTEMPTS = 3;
-const EXTERNAL = 5;
-const NOBODY = -2;
 
 const lifeCycle = diagnostics('fdpass:prefork');
 
@@ -109,6 +60,8 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
   /** The place of each of the binding's listeners. */
   #placeOf: number[] = [];
   #seats: Seat[] = [];
+  /** Listening sockets of seats that were given up (strategy `kernel`). */
+  readonly #spareListeners: number[][] = [];
   readonly #members = new Map<number, Member>();
   readonly #totals = new Float64Array(10);
   readonly #figures = new Float64Array(8);
@@ -240,13 +193,6 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
     };
   }
 
-  /** Whether the manager keeps this process alive (it does unless told otherwise). */
-  unref(): this {
-    if (this.#handle !== 0) native.preforkRef(this.#handle, false);
-    for (const member of this.#members.values()) member.child.unref();
-    return this;
-  }
-
   #workerStats(seat: Seat): WorkerStats {
     const figures = this.#figures.fill(0);
     const { member } = seat;
@@ -268,23 +214,12 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
   }
 
   #open(): void {
-    const { policy, admit, replay, watchdog, strategy } = this.#settings;
-    const config = new Float64Array(PreforkConfig.length);
-    config[PreforkConfig.policy] = typeof policy === 'function' ? EXTERNAL : POLICIES.indexOf(policy);
-    config[PreforkConfig.replay] = Number(replay === 'idempotent');
-    config[PreforkConfig.maxInFlight] = this.#settings.maxInFlight ?? 0;
-    config[PreforkConfig.maxConnections] = this.#settings.maxConnections ?? 0;
-    config[PreforkConfig.watchdog] = watchdog === false ? 0 : watchdog;
-    config[PreforkConfig.alwaysBeat] = Number(strategy === 'kernel');
-    config[PreforkConfig.waitTimeout] = this.#settings.waitTimeout ?? 0;
-    config[PreforkConfig.peekBytes] = this.#settings.peekBytes ?? 0;
-    config[PreforkConfig.peekTimeout] = this.#settings.peekTimeout ?? 0;
-    config[PreforkConfig.ask] = Number(typeof admit === 'function');
+    const { admit, strategy } = this.#settings;
     this.#handle = calling(() =>
       native.preforkOpen(
-        config,
+        configOf(this.#settings),
         (kind, number, what, fds) => this.#onEvent(kind, number, what, fds),
-        (count, records, seen) => this.#onDecide(count, records, seen),
+        (count, records, seen) => this.#onDecide({ count, records, seen }),
         ENGINE,
       ),
     );
@@ -306,9 +241,9 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
   #newSeat(index: number): Seat {
     const seat: Seat = { index, member: undefined, restarts: 0, crashes: 0, timer: undefined, listeners: [] };
     if (this.#settings.strategy === 'kernel')
-      seat.listeners = this.#places.map((place, at) =>
-        this.#listen(place.sockets.shift() ?? place.another(), at, true),
-      );
+      seat.listeners =
+        this.#spareListeners.pop() ??
+        this.#places.map((place, at) => this.#listen(place.sockets.shift() ?? place.another(), at, true));
     return seat;
   }
 
@@ -333,7 +268,14 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
 
   #hire(seat: Seat): void {
     seat.timer = undefined;
-    seat.member = this.#start(seat);
+    try {
+      seat.member = this.#start(seat);
+    } catch (error) {
+      // At the descriptor limit: workers that end, and connections that close, make room.
+      this.emit('pressure', (error as NodeJS.ErrnoException).code ?? 'UNKNOWN');
+      seat.crashes += 1;
+      seat.timer = setTimeout(() => this.#hire(seat), this.#settings.respawn.delay);
+    }
   }
 
   /** The first readiness of a seat. */
@@ -394,6 +336,7 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
     clearTimeout(seat.timer);
     // Connections that wait in a closed socket would be reset: it is emptied as long as there is a manager.
     for (const listener of seat.listeners) native.preforkEnable(this.#handle, listener, true);
+    if (seat.listeners.length > 0) this.#spareListeners.push(seat.listeners);
     if (seat.member !== undefined) this.#finish(seat.member, true, this.#settings.drainTimeout);
   }
 
@@ -417,7 +360,13 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
   async #reload(): Promise<void> {
     this.#needRunning('reload');
     const seats = [...this.#seats];
-    const fresh = seats.map((seat) => this.#start(seat));
+    const fresh: Member[] = [];
+    try {
+      for (const seat of seats) fresh.push(this.#start(seat));
+    } catch (error) {
+      for (const member of fresh) member.kill();
+      throw error;
+    }
     const ready = await Promise.all(fresh.map((member) => member.ready));
     const failed = ready.indexOf(false);
     if (failed !== -1 || this.#state !== 'running') {
@@ -475,7 +424,7 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
         this.#onInherited(number, what as Int32Array);
         break;
       case PreforkEvent.listenerFailed:
-        this.emit('listenerFailed', this.#places[this.#placeOf[number] ?? -1]?.name ?? '', String(what));
+        this.emit('listenerFailed', this.#nameOf(number), String(what));
         break;
       case PreforkEvent.pressure:
         this.emit('pressure', String(what));
@@ -554,50 +503,18 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
     this.emit('exit', worker);
   }
 
+  #onDecide(undecided: Undecided): void {
+    const views =
+      typeof this.#settings.policy === 'function' ? this.#seats.map((seat) => this.#workerStats(seat)) : [];
+    decide(this.#settings, undecided, views, (listener) => this.#nameOf(listener));
+  }
+
+  #nameOf(listener: number): string {
+    return this.#places[this.#placeOf[listener] ?? -1]?.name ?? '';
+  }
+
   #publish(event: string, worker: object): void {
     if (lifeCycle.hasSubscribers) lifeCycle.publish({ manager: this, event, worker });
-  }
-
-  #onDecide(count: number, records: Int32Array, seen: Uint8Array): void {
-    const { policy, admit } = this.#settings;
-    const views = typeof policy === 'function' ? this.#seats.map((seat) => this.#workerStats(seat)) : [];
-    let offset = 0;
-    for (let index = 0; index < count; index++) {
-      const at = index * DECISION.size;
-      const length = records[at + DECISION.seen] ?? 0;
-      const firstBytes = seen.subarray(offset, offset + length);
-      offset += length;
-      const peer = peerAt(records, at + DECISION.peer);
-      const answer = at + DECISION.answer;
-      if (typeof admit === 'function' && !admit(peer)) {
-        records[answer] = NOBODY;
-      } else if (typeof policy === 'function') {
-        const place = this.#placeOf[records[at + DECISION.listener] ?? 0] ?? 0;
-        const listener = this.#places[place]?.name ?? '';
-        records[answer] = chosen(policy, { peer, listener, firstBytes }, views);
-      }
-    }
-  }
-}
-
-/** A policy that throws must not lose the connection: anybody gets it, and the error is an uncaught one. */
-function chosen(
-  policy: PolicyFunction,
-  connection: { peer: PeerAddress; listener: string; firstBytes: Uint8Array },
-  views: WorkerView[],
-): number {
-  try {
-    const index = policy(connection, views);
-    const view = index === undefined ? undefined : views[index];
-    if (view === undefined) return -1;
-    // The next connection of this batch sees this one.
-    views[view.index] = { ...view, active: view.active + 1 };
-    return view.index;
-  } catch (error) {
-    process.nextTick(() => {
-      throw fromNative(error);
-    });
-    return -1;
   }
 }
 

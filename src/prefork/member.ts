@@ -91,6 +91,8 @@ export class Member {
       this.#timers.delete(timer);
       what();
     }, milliseconds);
+    // The process it is about keeps this one alive.
+    timer.unref();
     this.#timers.add(timer);
   }
 

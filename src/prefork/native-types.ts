@@ -34,7 +34,6 @@ export interface PreforkBinding {
   preforkTotals(handle: number, into: Float64Array): void;
   /** given, active, in flight, ready, available, sum and maximum of hand-off times in µs, load. `false`: not there */
   preforkStats(handle: number, worker: number, into: Float64Array): boolean;
-  preforkRef(handle: number, on: boolean): void;
   preforkClose(handle: number): void;
 
   /**
@@ -56,7 +55,6 @@ export interface PreforkBinding {
   workerDrained(handle: number): boolean;
   /** Lends the descriptors. */
   workerSend(handle: number, to: number, data: Uint8Array, fds: Int32Array, count: number): void;
-  workerRef(handle: number, on: boolean): void;
   workerClose(handle: number): void;
 }
 

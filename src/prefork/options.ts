@@ -2,6 +2,7 @@ import type { StdioOptions } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { refusal, shown } from '../errors.js';
 import type { Fd } from '../fd.js';
+import { PreforkConfig } from './native-types.js';
 import type { PeerAddress } from './peer.js';
 
 /** A TCP address to listen at. */
@@ -164,7 +165,7 @@ export interface Settings extends ManagerOptions {
 }
 
 /** In the order of the numbers that the binding knows them by. */
-export const POLICIES: readonly PolicyName[] = [
+const POLICIES: readonly PolicyName[] = [
   'least-connections',
   'round-robin',
   'least-load',
@@ -206,6 +207,23 @@ export function settingsOf(options: ManagerOptions): Settings {
     drainTimeout,
     respawn: { delay: 100, maxDelay: 10_000, maxCrashes: 10, ...respawn },
   };
+}
+
+/** The numbers that the binding is given. */
+export function configOf(settings: Settings): Float64Array {
+  const { policy, admit, replay, watchdog, strategy } = settings;
+  const config = new Float64Array(PreforkConfig.length);
+  config[PreforkConfig.policy] = typeof policy === 'function' ? POLICIES.length : POLICIES.indexOf(policy);
+  config[PreforkConfig.replay] = Number(replay === 'idempotent');
+  config[PreforkConfig.maxInFlight] = settings.maxInFlight ?? 0;
+  config[PreforkConfig.maxConnections] = settings.maxConnections ?? 0;
+  config[PreforkConfig.watchdog] = watchdog === false ? 0 : watchdog;
+  config[PreforkConfig.alwaysBeat] = Number(strategy === 'kernel');
+  config[PreforkConfig.waitTimeout] = settings.waitTimeout ?? 0;
+  config[PreforkConfig.peekBytes] = settings.peekBytes ?? 0;
+  config[PreforkConfig.peekTimeout] = settings.peekTimeout ?? 0;
+  config[PreforkConfig.ask] = Number(typeof admit === 'function');
+  return config;
 }
 
 /** @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` */

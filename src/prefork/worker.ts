@@ -350,7 +350,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
     const target = this.#target(listener);
     native.letGo(fd);
     const server = createServer(
-      { allowHalfOpen: typeof target === 'object' && target.allowHalfOpen, noDelay: true },
+      { allowHalfOpen: typeof target === 'object' && target.allowHalfOpen },
       (socket) => {
         this.#open += 1;
         this.#sockets.add(socket);
@@ -387,11 +387,19 @@ export class Worker extends EventEmitter<WorkerEvents> {
         // HTTP/2 has no such header: its streams end with their session.
       }
     }
-    response.once('close', () => setImmediate(() => this.#sweepIdle()));
+    response.once('close', () => this.#soonSweep());
   };
 
+  #sweepAsked = false;
+
+  /** Once a turn of the loop: a sweep looks at every connection. */
   #soonSweep(): void {
-    setImmediate(() => this.#sweepIdle());
+    if (this.#sweepAsked) return;
+    this.#sweepAsked = true;
+    setImmediate(() => {
+      this.#sweepAsked = false;
+      this.#sweepIdle();
+    });
   }
 
   #sweep(): void {

@@ -1,15 +1,19 @@
 // The manager and its workers as programs see them. Alone in the run: each test starts several processes.
 import { once } from 'node:events';
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { connect as connectHttp2 } from 'node:http2';
+import { get as getHttps } from 'node:https';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { FdpassError } from 'fdpass';
 import { Manager, renderPrometheus } from 'fdpass/prefork';
 import { expect, it } from 'vitest';
-import { fixturePath, startFixture } from '../helpers/children.js';
+import { fixturePath, isRoot, startFixture, UNPRIVILEGED_UID } from '../helpers/children.js';
 import { atEndOfTest } from '../helpers/cleanup.js';
 import { Client, request } from '../helpers/http-clients.js';
+import { countDescriptors } from '../helpers/leaks.js';
 import { nextReady, pidsOf, startManager } from '../helpers/managers.js';
 
 /** Sends a line and reads to the end. */
@@ -199,6 +203,49 @@ it('enforces the time-outs of a server that never listened', async () => {
   expect(text).toMatch(/^HTTP\/1.1 408/);
 });
 
+it('serves net, https and http2, and drops the rights of workers', async () => {
+  const uid = isRoot() ? UNPRIVILEGED_UID : process.getuid?.();
+  const { manager } = await startManager({
+    worker: fixturePath('prefork-servers'),
+    listen: ['net', 'https', 'http2'].map((name) => ({ port: 0, host: '127.0.0.1', name })),
+    ...(isRoot() ? { uid: UNPRIVILEGED_UID, gid: UNPRIVILEGED_UID } : {}),
+  });
+  const [net = 0, https = 0, http2 = 0] = manager.addresses.map(({ port }) => port ?? 0);
+  expect(await ask(at(net), 'hello')).toBe(`net ${uid}`);
+  expect(await getSecurely(https)).toBe('https');
+  const session = connectHttp2(`https://127.0.0.1:${http2}`, { rejectUnauthorized: false });
+  const stream = session.request();
+  let text = '';
+  for await (const chunk of stream) text += chunk;
+  expect(text).toBe('http2');
+  session.destroy();
+});
+
+it('works with a worker in Python', async () => {
+  const script = fileURLToPath(new URL('../fixtures/prefork_worker.py', import.meta.url));
+  const { manager, port } = await startManager({
+    worker: { command: 'python3', args: [script] },
+    watchdog: 1000,
+  });
+  const answers = await Promise.all(Array.from({ length: 20 }, () => request(port)));
+  expect(answers.map(({ outcome }) => outcome)).toEqual(Array(20).fill('ok'));
+  expect(new Set(answers.map(({ worker }) => worker))).toEqual(new Set(pidsOf(manager)));
+  await expect.poll(() => manager.stats().held).toBe(0);
+});
+
+it('leaves no descriptor behind in manager and workers', async () => {
+  const { manager, port } = await startManager();
+  const many = () => Promise.all(Array.from({ length: 50 }, () => request(port)));
+  await many();
+  await expect.poll(() => manager.stats().held).toBe(0);
+  const before = pidsOf(manager).map(descriptorsOf);
+  const here = countDescriptors();
+  await many();
+  await many();
+  await expect.poll(() => pidsOf(manager).map(descriptorsOf)).toEqual(before);
+  await expect.poll(countDescriptors).toBe(here);
+});
+
 it('accepts in the kernel, one socket for each worker', async () => {
   const { manager, port } = await startManager({ strategy: 'kernel' });
   const answers = await Promise.all(Array.from({ length: 40 }, () => request(port)));
@@ -245,6 +292,21 @@ it('refuses wrong options by name', () => {
     expect(make).toThrow(expect.objectContaining({ code: 'ERR_FDPASS_INVALID_ARGUMENT' }));
   }
 });
+
+function getSecurely(port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const options = { port, host: '127.0.0.1', rejectUnauthorized: false, agent: false };
+    getHttps(options, async (response) => {
+      let text = '';
+      for await (const chunk of response) text += chunk;
+      resolve(text);
+    }).on('error', reject);
+  });
+}
+
+function descriptorsOf(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length;
+}
 
 /** Waits until a process that is not a child of this one has ended. */
 async function gone(pid: number): Promise<void> {

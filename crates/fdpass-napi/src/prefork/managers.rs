@@ -30,7 +30,6 @@ pub(super) fn register(exports: &Exports<'_>) -> napi::Result<()> {
     exports.function(c"preforkAdmission", Some(admission))?;
     exports.function(c"preforkTotals", Some(totals))?;
     exports.function(c"preforkStats", Some(stats))?;
-    exports.function(c"preforkRef", Some(reference))?;
     exports.function(c"preforkClose", Some(close))
 }
 
@@ -460,16 +459,6 @@ extern "C" fn stats(env: napi_env, info: napi_callback_info) -> napi_value {
             *place = stats.load;
         }
         Ok(Value::Bool(true))
-    })
-}
-
-/// `preforkRef(handle, on)`
-extern "C" fn reference(env: napi_env, info: napi_callback_info) -> napi_value {
-    with(env, info, |call: &Call<'_, 2>, watched| {
-        if let Some(key) = watched.key.get() {
-            event_loop(call.state)?.set_referenced(key, call.bool(1));
-        }
-        Ok(Value::Undefined)
     })
 }
 

@@ -23,7 +23,6 @@ pub(super) fn register(exports: &Exports<'_>) -> napi::Result<()> {
     exports.function(c"workerReport", Some(report))?;
     exports.function(c"workerDrained", Some(drained))?;
     exports.function(c"workerSend", Some(send))?;
-    exports.function(c"workerRef", Some(reference))?;
     exports.function(c"workerClose", Some(close))
 }
 
@@ -300,17 +299,6 @@ extern "C" fn send(env: napi_env, info: napi_callback_info) -> napi_value {
             .borrow_mut()
             .send(to, call.bytes(2), fds, Instant::now())?;
         watched.wait(call.state);
-        Ok(Value::Undefined)
-    })
-}
-
-/// `workerRef(handle, on)`
-extern "C" fn reference(env: napi_env, info: napi_callback_info) -> napi_value {
-    js::enter(env, info, |call: &Call<'_, 2>| {
-        let watched = call.state.prefork.workers.get(call.int(0))?;
-        if let Some(key) = watched.key.get() {
-            event_loop(call.state)?.set_referenced(key, call.bool(1));
-        }
         Ok(Value::Undefined)
     })
 }
