@@ -147,6 +147,22 @@ export async function checkChannels(): Promise<void> {
     closeAll(fds);
   });
 
+  await check('regression: busy channels do not keep timers from firing (Bun)', async () => {
+    const fds = nullFds(4);
+    const pairs = Array.from({ length: 10 }, () => channelPair());
+    for (const [left, right] of pairs) {
+      const fill = (): void => {
+        while (!left.closed && left.post('x', fds));
+      };
+      left.on('drain', fill);
+      right.on('message', (message) => message.fds.take(0).close());
+      fill();
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    for (const channel of pairs.flat()) channel.destroy();
+    closeAll(fds);
+  });
+
   await check('nextTick and microtasks run before the loop goes on', async () => {
     const [left, right] = channelPair();
     const order: string[] = [];

@@ -38,7 +38,7 @@ describe('idle', () => {
 });
 
 describe('under load', () => {
-  it('regression: a flood does not keep the loop from turning', async () => {
+  it('a flood does not keep the loop from turning', async () => {
     const { channel, exited } = withChannel(process.execPath, [fixturePath('engine'), 'flooded-loop']);
     flood(channel);
     const { code, printed } = await exited;
@@ -46,7 +46,7 @@ describe('under load', () => {
     expect(JSON.parse(printed).turns).toBeGreaterThan(5);
   });
 
-  it('regression: a flooded channel that is not referenced does not keep the process alive', async () => {
+  it('a flooded channel that is not referenced does not keep the process alive', async () => {
     const { channel, exited } = withChannel(process.execPath, [fixturePath('engine'), 'unreferenced-flood']);
     flood(channel);
     expect((await exited).code).toBe(0);
