@@ -50,6 +50,8 @@ function compile(target, file) {
   );
   mkdirSync(output, { recursive: true });
   copyFileSync(built(target), file);
+  // rustc left the local symbols of a Mach-O file in it, 160 KB of names.
+  if (target.os === 'darwin') run(toolchain.objcopy, ['--discard-all', file]);
   return true;
 }
 
@@ -105,14 +107,24 @@ function remapFlags({ sources }) {
 function findToolchain({ triple }) {
   const sysroot = run('rustc', ['--print', 'sysroot'], { cwd: root }).trim();
   const sources = join(sysroot, 'lib', 'rustlib', 'src', 'rust');
-  if (existsSync(sources)) return { name: "rustup's sources", cargo: 'cargo', sources, env: BUILD_STD };
+  const rustup = {
+    cargo: 'cargo',
+    sources,
+    objcopy: join(sysroot, 'lib', 'rustlib', host(), 'bin', 'rust-objcopy'),
+  };
+  if (existsSync(sources)) return { ...rustup, name: "rustup's sources", env: BUILD_STD };
   if (aptInstall(DEBIAN_PACKAGES)) return debianToolchain();
   if (existsSync(join(sysroot, 'lib', 'rustlib', triple, 'lib'))) {
-    return { name: "rustup's prebuilt standard library", cargo: 'cargo', sources };
+    return { ...rustup, name: "rustup's prebuilt standard library" };
   }
   throw new Error(
     `Cannot build for ${triple}: the standard library is missing. Get its sources with \`rustup component add rust-src\`, or on Debian 12 with \`apt-get install ${DEBIAN_PACKAGES.join(' ')}\``,
   );
+}
+
+/** The triple of this machine's own compiler. */
+function host() {
+  return /^host: (.+)$/m.exec(run('rustc', ['--version', '--verbose'], { cwd: root }))[1];
 }
 
 function debianToolchain() {
@@ -120,6 +132,7 @@ function debianToolchain() {
     name: "Debian's sources",
     cargo: '/usr/bin/cargo',
     path: ['/usr/bin', debianObjcopy()],
+    objcopy: 'llvm-objcopy',
     sources: join(run('/usr/bin/rustc', ['--print', 'sysroot']).trim(), 'lib', 'rustlib', 'src', 'rust'),
     env: { ...BUILD_STD, RUSTC: '/usr/bin/rustc', RUSTDOC: '/usr/bin/rustdoc' },
   };

@@ -58,7 +58,7 @@ export function zigTools() {
   return { python: join(pythonTool('ziglang', ZIG), 'python'), bin: join(home, 'bin') };
 }
 
-/** rustc strips Mach-O files with a program that Debian has under another name. */
+/** rustc calls this program for Mach-O files, and Debian has it under another name. */
 export function debianObjcopy() {
   const bin = join(cache, 'bin');
   const link = join(bin, 'rust-objcopy');
