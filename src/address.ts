@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { refusal, shown } from './errors.js';
 import { Fd } from './fd.js';
+import { native } from './native.js';
 
 /**
  * Where a channel or a listener is.
@@ -35,7 +36,7 @@ export const ABSTRACT = 1;
  */
 export function parseAddress(address: Address): Name | Fd {
   if (address instanceof Fd) return address;
-  if (typeof address === 'number') return Fd.adopt(address);
+  if (typeof address === 'number') return inherited(address);
   if (typeof address === 'string')
     return address.startsWith('\0') ? name(ABSTRACT, address.slice(1)) : name(PATH, address);
   if (typeof address === 'object' && address !== null) {
@@ -47,6 +48,14 @@ export function parseAddress(address: Address): Name | Fd {
     'ERR_FDPASS_ADDRESS_INVALID',
     `Cannot use ${shown(address)} as an address: give a path, { path }, { abstract }, an Fd or an inherited number`,
   );
+}
+
+function inherited(number: number): Fd {
+  if (Number.isInteger(number) && number >= 0 && !native.isOpen(number)) {
+    const message = `Cannot use ${number} as an address: no descriptor of that number is open here. A number is an inherited descriptor, never a port`;
+    throw refusal('ERR_FDPASS_BAD_FD', message);
+  }
+  return Fd.adopt(number);
 }
 
 /**

@@ -21,6 +21,7 @@ const STREAM = 1;
  * ```
  */
 export function channelPair<T = unknown>(options: ValueChannelOptions<T>): [Channel<T>, Channel<T>];
+/** Both ends of a channel of bytes in this process: text is sent as UTF-8, and arrives as a `Uint8Array`. */
 export function channelPair(options?: BytesChannelOptions): [Channel, Channel];
 export function channelPair<T>(options: AnyChannelOptions<T> = {}): [Channel<T>, Channel<T>] {
   const [left, right] = calling(() => native.socketPair(STREAM)).map((number) => ownNumber(number)) as [

@@ -20,6 +20,7 @@ import { Fate, Fd, forgetNumber, needNumber } from './fd.js';
 import type { Message } from './message.js';
 import { native } from './native.js';
 import { ChannelEvent } from './native-types.js';
+import { checkOwn, OWN } from './own-constructor.js';
 import { inheritedSocket } from './parent.js';
 import { peerOf } from './peer.js';
 import { type Lendable, lend, moved, type Sendable } from './sendable.js';
@@ -80,8 +81,9 @@ export class Channel<T = Uint8Array>
   #peer: PeerCredentials | undefined;
   #closers: (() => void)[] | undefined;
 
-  private constructor(handle: number, wire: Wire<T>) {
+  private constructor(key: typeof OWN, handle: number, wire: Wire<T>) {
     super();
+    checkOwn(key, 'a Channel', 'connect(), listen(), channelPair(), spawnWithChannel() or Channel.from()');
     this.#handle = handle;
     this.#wire = wire;
     this.#inbox = new Inbox(this.#host(), wire);
@@ -92,7 +94,7 @@ export class Channel<T = Uint8Array>
 
   static {
     make = (handle, wire, messages) => {
-      const channel = new Channel(handle, wire);
+      const channel = new Channel(OWN, handle, wire);
       channel.#inbox.preload(messages);
       return channel;
     };
@@ -127,6 +129,7 @@ export class Channel<T = Uint8Array>
    * ```
    */
   static from<T = unknown>(socket: Fd | number, options: ValueChannelOptions<T>): Channel<T>;
+  /** Opens a channel of bytes on a connected Unix stream socket, which moves into it. Throws as the form with a codec does. */
   static from(socket: Fd | number, options?: BytesChannelOptions): Channel;
   static from<T>(socket: Fd | number, options: AnyChannelOptions<T> = {}): Channel<T> {
     const wire = wireOf(options.codec);
@@ -147,6 +150,7 @@ export class Channel<T = Uint8Array>
    * @throws {FdpassError} `ERR_FDPASS_BAD_FD`, `ERR_FDPASS_KIND`, `ERR_FDPASS_NOT_UNIX_SOCKET` — the variable is stale
    */
   static fromParent<T = unknown>(options: ValueChannelOptions<T>): Channel<T>;
+  /** The channel of bytes to the process that started this one, once. Throws as the form with a codec does. */
   static fromParent(options?: BytesChannelOptions): Channel;
   static fromParent<T>(options: AnyChannelOptions<T> = {}): Channel<T> {
     const wire = wireOf(options.codec);

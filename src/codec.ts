@@ -86,7 +86,7 @@ const bytesWire: Wire<Uint8Array | string> = {
     if (typeof value === 'string') return Buffer.from(value);
     throw refusal(
       'ERR_FDPASS_CODEC',
-      `Cannot send ${shown(value)} as bytes: give a Uint8Array or a string, or open the channel with a codec`,
+      `Cannot send ${shown(value)} as bytes: give a Uint8Array or a string, or open the channel with a codec. Descriptors come second, in a list: send(data, [fd])`,
     );
   },
   read: (memory, start, end) => memory.slice(start, end),

@@ -49,6 +49,7 @@ export function connect<T = unknown>(
   address: Address,
   options: ValueChannelOptions<T> & ConnectOptions,
 ): Promise<Channel<T>>;
+/** Connects a channel of bytes: text is sent as UTF-8, and arrives as a `Uint8Array`. Rejects as the form with a codec does. */
 export function connect(address: Address, options?: BytesChannelOptions & ConnectOptions): Promise<Channel>;
 export async function connect<T>(
   address: Address,

@@ -2,6 +2,7 @@ import { constructionStack } from './debug.js';
 import { refusal, shown } from './errors.js';
 import { closeBecause, Fate, type FateText, type Fd, ownNumber, peekNumber } from './fd.js';
 import { native } from './native.js';
+import { checkOwn, OWN } from './own-constructor.js';
 import { type Guard, SafetyNet, warnForgotten } from './safety-net.js';
 
 /** How many numbers are allocated together for lists that keep theirs. */
@@ -78,7 +79,8 @@ export class FdList implements Iterable<Fd>, Disposable {
   #state: ListState = 'open';
   #stack: string | undefined;
 
-  private constructor(numbers: Int32Array, from: number, count: number) {
+  private constructor(key: typeof OWN, numbers: Int32Array, from: number, count: number) {
+    checkOwn(key, 'an FdList', 'the fds of a received message');
     this.#numbers = numbers;
     this.#from = from;
     this.length = count;
@@ -86,7 +88,7 @@ export class FdList implements Iterable<Fd>, Disposable {
   }
 
   static {
-    make = (numbers, from, count) => new FdList(numbers, from, count);
+    make = (numbers, from, count) => new FdList(OWN, numbers, from, count);
     end = (list, state) => list.#end(state);
     expire = (list) => list.#expire();
     keep = (list) => list.#keep();

@@ -10,6 +10,7 @@ import { calling, refusal, shown } from './errors.js';
 import { describeNumber, type FdInfo, type FdStats } from './inspect.js';
 import { native } from './native.js';
 import { checkNumber, numberOf } from './node-objects.js';
+import { checkOwn, OWN } from './own-constructor.js';
 import { runtime } from './runtime.js';
 import { type Guard, SafetyNet, warnForgotten } from './safety-net.js';
 import type { Sendable } from './sendable.js';
@@ -91,7 +92,8 @@ export class Fd implements Disposable {
   #guard: FdGuard | undefined;
   #stack: string | undefined;
 
-  private constructor(number: number) {
+  private constructor(key: typeof OWN, number: number) {
+    checkOwn(key, 'an Fd', 'Fd.adopt(number)');
     this.#number = number;
     this.#stack = constructionStack();
     safetyNet.add(this);
@@ -99,7 +101,7 @@ export class Fd implements Disposable {
 
   static {
     own = (number, socketKind) => {
-      const fd = new Fd(number);
+      const fd = new Fd(OWN, number);
       fd.#socketKind = socketKind;
       return fd;
     };

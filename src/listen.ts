@@ -49,6 +49,7 @@ export function listen<T = unknown>(
   address: Address,
   options: ValueChannelOptions<T> & ListenOptions,
 ): Promise<Listener<T>>;
+/** Listens for channels of bytes: text is sent as UTF-8, and arrives as a `Uint8Array`. Rejects as the form with a codec does. */
 export function listen(address: Address, options?: BytesChannelOptions & ListenOptions): Promise<Listener>;
 export async function listen<T>(
   address: Address,

@@ -8,6 +8,7 @@ import type { PeerCredentials } from './credentials.js';
 import { type FdpassError, fromNative } from './errors.js';
 import { type Fd, needNumber, ownNumber } from './fd.js';
 import { native } from './native.js';
+import { checkOwn, OWN } from './own-constructor.js';
 import { peerOf } from './peer.js';
 
 /** What a listener emits; nobody needs to listen. */
@@ -75,15 +76,16 @@ export class Listener<T = Uint8Array>
   #referenced = true;
   #failure: unknown;
 
-  private constructor(bound: Bound, options: AnyChannelOptions<T> & TrustOptions) {
+  private constructor(key: typeof OWN, bound: Bound, options: AnyChannelOptions<T> & TrustOptions) {
     super();
+    checkOwn(key, 'a Listener', 'listen()');
     this.address = bound.address;
     this.#bound = bound;
     this.#options = options;
   }
 
   static {
-    make = (bound, options) => new Listener(bound, options);
+    make = (bound, options) => new Listener(OWN, bound, options);
   }
 
   /** Whether `close()` was called. */

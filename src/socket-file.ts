@@ -8,6 +8,9 @@ import { native } from './native.js';
 /** How often the path may change hands between two looks before that is an error. */
 const ATTEMPTS = 10;
 
+/** `sockaddr_un.sun_path` without the zero at its end: unix(7), and sys/un.h of macOS. */
+const LONGEST_PATH = process.platform === 'darwin' ? 103 : 107;
+
 /** A listening socket and the file it is reached by. */
 export interface BoundFile {
   readonly listener: Fd;
@@ -19,16 +22,18 @@ export interface BoundFile {
  * Listens at a path. The socket listens under a temporary name first, so that the path leads to a working listener from
  * its first moment, and nobody takes it for a dead one.
  *
- * @throws {FdpassError} `EADDRINUSE` — a live server answers there, or it is no socket
+ * @throws {FdpassError} `EADDRINUSE` — a live server answers there, or it is no socket, which nothing replaces
+ * @throws {FdpassError} `ERR_FDPASS_ADDRESS_TOO_LONG` — nobody could connect to it
  */
 export function bindFile(where: Name, mode: number, backlog: number, replace: boolean): BoundFile {
   const path = where.text;
+  checkLength(where);
   const temporary = join(dirname(path), temporaryName());
   const name = pathName(temporary);
   const listener = listenAt(name, mode, backlog, path);
   try {
     const own = lstatSync(temporary);
-    if (replace) renameSync(temporary, path);
+    if (replace) replaceSocket(temporary, path);
     else publish(temporary, where);
     return { listener, unlink: () => unlinkOwn(path, own) };
   } catch (error) {
@@ -55,10 +60,18 @@ function publish(temporary: string, where: Name): void {
     }
     const found = look(where.text);
     if (found === undefined) continue;
-    if (!found.isSocket() || isAlive(where)) break;
+    if (!found.isSocket()) throw noSocket(where.text);
+    if (isAlive(where)) break;
     removeDead(where.text, found);
   }
-  throw inUse(where.text);
+  throw inUse(where.text, 'a live server answers there. Use another path, or replace: true');
+}
+
+/** At once, a live server's path too; but what is no socket was never a server's, and may be somebody's file. */
+function replaceSocket(temporary: string, path: string): void {
+  const found = look(path);
+  if (found !== undefined && !found.isSocket()) throw noSocket(path);
+  renameSync(temporary, path);
 }
 
 /** A second name, and not `rename`, which would replace whatever is there. */
@@ -116,9 +129,19 @@ function unlinkIfThere(path: string): void {
   }
 }
 
-function inUse(path: string): FdpassError {
-  const message = `Cannot listen at ${path}: a live server answers there, or it is no socket. Use another path, or replace: true`;
-  return new FdpassError('EADDRINUSE', message, { syscall: 'bind', path });
+function noSocket(path: string): FdpassError {
+  return inUse(path, 'what is there is no socket. Use another path, or remove it');
+}
+
+function inUse(path: string, why: string): FdpassError {
+  return new FdpassError('EADDRINUSE', `Cannot listen at ${path}: ${why}`, { syscall: 'bind', path });
+}
+
+/** The kernel sees the temporary name only, which is shorter than the public one may be. */
+function checkLength({ text, bytes }: Name): void {
+  if (bytes.length <= LONGEST_PATH) return;
+  const message = `Cannot listen at ${text}: it has ${bytes.length} bytes, and the limit is ${LONGEST_PATH}. Use a shorter path, or a relative one`;
+  throw new FdpassError('ERR_FDPASS_ADDRESS_TOO_LONG', message, { path: text });
 }
 
 function withPath(thrown: unknown, path: string): unknown {

@@ -51,6 +51,7 @@ export function spawnWithChannel<T = unknown>(
   args: readonly string[],
   options: SpawnOptions & ValueChannelOptions<T>,
 ): ChildWithChannel<T>;
+/** Starts a program with a channel of bytes to it. Throws as the form with a codec does. */
 export function spawnWithChannel(
   command: string,
   args?: readonly string[],

@@ -34,6 +34,7 @@ import {
  * ```
  */
 export function detachForThread(what: Fd): FdToken;
+/** Takes a live channel out of this thread, with what is queued and what arrived. Throws as for an `Fd`. */
 export function detachForThread(what: Channel<unknown>): ChannelToken;
 export function detachForThread(what: Fd | Channel<unknown>): ThreadToken {
   if (what instanceof Fd) return detachFd(what);

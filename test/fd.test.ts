@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { Fd, FdpassError } from 'fdpass';
+import { Channel, Fd, FdList, FdpassError, Listener } from 'fdpass';
 import { describe, expect, it } from 'vitest';
 import { closing, codeOf, fileFd, identity, nullFd, pair, readAll } from './helpers/descriptors.js';
 
@@ -54,6 +54,12 @@ describe('Fd.adopt', () => {
     const number = nullFd().release();
     expect(closing(Fd.adopt(number)).fd).toBe(number);
   });
+});
+
+it.each([Fd, FdList, Channel, Listener])('new $name is refused where TypeScript does not do it', (Class) => {
+  const owner = nullFd();
+  const make = (): unknown => Reflect.construct(Class, [owner.fd, 0, 1]);
+  expect(codeOf(make)).toBe('ERR_FDPASS_INVALID_ARGUMENT');
 });
 
 describe('Fd.duplicate', () => {

@@ -189,7 +189,16 @@ describe('the path of a listener', () => {
     const link = temporarySocketPath();
     symlinkSync(path, link);
     expect(await codeOfRejection(listen(link))).toBe('EADDRINUSE');
+    expect(await codeOfRejection(listen(path, { replace: true }))).toBe('EADDRINUSE');
     expect([existsSync(path), lstatSync(link).isSymbolicLink()]).toEqual([true, true]);
+    expect(readdirSync(dirname(path))).toEqual(['socket']);
+  });
+
+  it('that nobody could connect to is refused, though its temporary name would fit', async () => {
+    const folder = dirname(temporarySocketPath());
+    const path = `${folder}/${'x'.repeat(110)}`;
+    expect(await codeOfRejection(listen(path))).toBe('ERR_FDPASS_ADDRESS_TOO_LONG');
+    expect(readdirSync(folder)).toEqual([]);
   });
 
   it('is replaced at once when that is asked for, and the first leaves it alone', async () => {
