@@ -27,14 +27,24 @@ export function bun() {
   };
 }
 
-/** With the rights that loading a binary and starting a child (run, env) need, and no others. */
+/** With the rights that the smoke program needs: the binary (ffi), the socket's file (read, write), a child (run, env). */
 export function deno(...flags) {
   const libc = process.platform === 'linux' ? '-glibc' : '';
   const program = join(npmArchive(`@deno/${process.platform}-${process.arch}${libc}@${DENO}`), 'deno');
   return {
     name: `Deno ${DENO}`,
     program,
-    command: [program, 'run', '--no-prompt', '--allow-ffi', '--allow-run', '--allow-env', ...flags],
+    command: [
+      program,
+      'run',
+      '--no-prompt',
+      '--allow-ffi',
+      '--allow-read',
+      '--allow-write',
+      '--allow-run',
+      '--allow-env',
+      ...flags,
+    ],
   };
 }
 
