@@ -27,7 +27,10 @@ export function bun() {
   };
 }
 
-/** With the rights that the smoke program needs: the binary (ffi), the socket's file (read, write), a child (run, env). */
+/**
+ * With the rights that the smoke program needs: the binary (ffi), the socket's file (read, write), its own
+ * user to admit (sys=uid), a child (run, env).
+ */
 export function deno(...flags) {
   const libc = process.platform === 'linux' ? '-glibc' : '';
   const program = join(npmArchive(`@deno/${process.platform}-${process.arch}${libc}@${DENO}`), 'deno');
@@ -41,6 +44,7 @@ export function deno(...flags) {
       '--allow-ffi',
       '--allow-read',
       '--allow-write',
+      '--allow-sys=uid',
       '--allow-run',
       '--allow-env',
       ...flags,
