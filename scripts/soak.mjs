@@ -4,7 +4,7 @@ import { buildAll } from './steps/build.mjs';
 import { run } from './steps/command.mjs';
 
 const LIMIT_MS = 2 * 60 * 60_000;
-const long = ['test/process/kill', 'test/process/channel-storm', 'test/property'];
+const long = ['test/process/kill', 'test/prefork/chaos', 'test/process/channel-storm', 'test/property'];
 
 if (!(await buildAll())) process.exit(1);
 const files = process.argv.length > 2 ? process.argv.slice(2) : long;

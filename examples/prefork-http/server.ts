@@ -6,8 +6,12 @@ const { PORT = '8080', WORKERS, STRATEGY, REPLAY, WATCHDOG = '1000' } = process.
 const replay = REPLAY === '1' || REPLAY === 'idempotent';
 
 const manager = new Manager({
-  // With replay the first bytes must be there when a connection is accepted: HTTP clients speak first.
-  listen: { port: Number(PORT), host: '127.0.0.1', ...(replay ? { deferAccept: 1 } : {}) },
+  // HTTP clients speak first: a connection is accepted when its first bytes are there (Linux).
+  listen: {
+    port: Number(PORT),
+    host: '127.0.0.1',
+    ...(process.platform === 'linux' ? { deferAccept: 1 } : {}),
+  },
   worker: new URL('./worker.js', import.meta.url),
   strategy: STRATEGY === 'kernel' ? 'kernel' : 'push',
   replay: replay ? 'idempotent' : false,

@@ -26,7 +26,7 @@ export {
   report,
   type ServeOptions,
   serve,
-  Worker,
+  type Worker,
   type WorkerEvents,
   worker,
 } from './worker.js';

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { Server as HttpServer } from 'node:http';
+import type { Http2Session } from 'node:http2';
 import { Server as HttpsServer } from 'node:https';
 import { createServer, type Server, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -96,6 +97,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
   #flushing = false;
   #open = 0;
   readonly #sockets = new Set<Adopted>();
+  readonly #sessions = new Set<Http2Session>();
   #draining = false;
   #handBack = false;
   #started = 0;
@@ -134,6 +136,12 @@ export class Worker extends EventEmitter<WorkerEvents> {
     const { allowHalfOpen = false } = server as { allowHalfOpen?: boolean };
     const target: Target = { server, allowHalfOpen, http };
     this.#servers.add(target);
+    // HTTP/2: a session is closed from inside, when its streams have ended.
+    server.on('session', (session: Http2Session) => {
+      this.#sessions.add(session);
+      session.once('close', () => this.#sessions.delete(session));
+      if (this.#draining) session.close();
+    });
     this.#setTarget(target, listener);
     // A server that never listened enforces no time-outs: it listens where nobody comes.
     if (server instanceof HttpServer || server instanceof HttpsServer) this.#listenPrivately(server);
@@ -371,6 +379,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
     this.#deadline = this.#started + milliseconds;
     for (const server of this.#kernel) server.close();
     for (const { server } of this.#servers) server.prependListener('request', this.#onRequest);
+    for (const session of this.#sessions) session.close();
     this.emit('drain');
     this.#sweep();
   }

@@ -218,7 +218,9 @@ it('serves net, https and http2, and drops the rights of workers', async () => {
   let text = '';
   for await (const chunk of stream) text += chunk;
   expect(text).toBe('http2');
-  session.destroy();
+  const closed = once(session, 'close');
+  await manager.reload();
+  await closed;
 });
 
 it('works with a worker in Python', async () => {

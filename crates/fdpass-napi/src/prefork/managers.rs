@@ -65,6 +65,10 @@ impl Pollable for Poll {
         let Some(watched) = self.0.upgrade() else {
             return;
         };
+        if watched.manager.borrow().is_crowded() {
+            // Clients and workers run first, and more is there to be done at once.
+            std::thread::yield_now();
+        }
         let now = Instant::now();
         // Refused only for want of memory; what is ready stays so.
         let _: std::io::Result<()> = watched.manager.borrow_mut().begin(now);
