@@ -4,9 +4,10 @@ import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('../../', import.meta.url));
 
-/** No command may hang the run, whatever the code under test does: alone, and all together. */
-const LIMIT_MS = 8 * 60_000;
-const RUN_LIMIT_MS = 14.5 * 60_000;
+/** No command may hang the run, whatever the code under test does: alone, and all together. Far above what a quiet
+ * machine needs (`CONTRIBUTING.md`): a limit that a busy one can reach would say "failed" of what is only slow. */
+const LIMIT_MS = 20 * 60_000;
+const RUN_LIMIT_MS = 60 * 60_000;
 
 /**
  * @param {string} command
