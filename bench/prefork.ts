@@ -42,7 +42,7 @@ if (load === undefined || yardstick === undefined) {
 const clients: string = load;
 
 const node = process.execPath;
-const example = fileURLToPath(new URL('../examples/prefork-http/server.js', import.meta.url));
+const example = fileURLToPath(new URL('../examples/prefork-http/prefork-http.js', import.meta.url));
 const cluster = fileURLToPath(new URL('./prefork/cluster.js', import.meta.url));
 const byCluster: ServerCommand = { name: 'node:cluster round robin', command: node, args: [cluster] };
 const push: ServerCommand = { name: '**fdpass push**', command: node, args: [example] };

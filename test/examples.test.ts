@@ -4,11 +4,12 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { startProgram } from './helpers/children.js';
+import { freePort } from './helpers/sockets.js';
 
 const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
 const folder = join(checkout, 'examples');
 
-/** They serve until they are told to stop, so that tests of their own talk to them. */
+/** They serve until they are told to stop. */
 const servers = new Set(['prefork-http']);
 
 const names = existsSync(folder)
@@ -28,4 +29,16 @@ describe('examples', () => {
       await startProgram(process.execPath, [program]).succeeded();
     },
   );
+
+  it('prefork-http serves until SIGTERM', { timeout: 60_000 }, async () => {
+    const port = await freePort();
+    const program = join(checkout, 'build/ts/examples/prefork-http/prefork-http.js');
+    const server = startProgram(process.execPath, [program], { env: { PORT: `${port}`, WORKERS: '2' } });
+    expect(await server.firstLine()).toBe('ready');
+    const headers = { Connection: 'close' };
+    const response = await fetch(`http://127.0.0.1:${port}/`, { headers });
+    expect(await response.text()).toBe('hello\n');
+    server.process.kill('SIGTERM');
+    await server.succeeded();
+  });
 });

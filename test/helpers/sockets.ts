@@ -1,5 +1,7 @@
 /** Temporary folders and socket paths that are gone when the test ends. */
+import { once } from 'node:events';
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { atEndOfTest } from './cleanup.js';
@@ -14,4 +16,14 @@ export function temporaryFolder(): string {
 /** A path for a Unix socket in a temporary folder of its own; nothing is there yet. */
 export function temporarySocketPath(name = 'socket'): string {
   return join(temporaryFolder(), name);
+}
+
+/** A TCP port that nobody listens on, for programs that are told one. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
 }
