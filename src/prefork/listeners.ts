@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { ABSTRACT, parseAddress } from '../address.js';
-import { calling } from '../errors.js';
+import { calling, FdpassError, fromNative } from '../errors.js';
 import { Fate, Fd, forgetNumber, ownNumber } from '../fd.js';
 import { native } from '../native.js';
 import { bindFile } from '../socket-file.js';
@@ -62,29 +62,41 @@ function unixPlace(listen: UnixListen, name: string): Place {
 async function tcpPlace(listen: TcpListen, name: string, shared: boolean): Promise<Place> {
   const hosts = await numericHosts(listen.host);
   const flags = (shared ? REUSE_PORT : 0) | (listen.ipv6Only === true ? IPV6_ONLY : 0);
-  const open = (host: string, port: number): Fd =>
-    ownNumber(
-      calling(() =>
-        native.listenTcp(
-          Buffer.from(host),
-          port,
-          listen.backlog ?? BACKLOG,
-          flags,
-          Math.ceil(listen.deferAccept ?? 0),
-        ),
-      ),
-    );
+  const open = (host: string, port: number): Fd => openTcp(listen, host, port, flags);
   const [host, fd] = firstThatWorks(hosts, (candidate) => open(candidate, listen.port));
   const info = fd.describe();
   const port = (info.kind === 'tcp' ? info.local?.port : undefined) ?? listen.port;
   return {
     name,
-    address: `${isIP(host) === 6 ? `[${host}]` : host}:${port}`,
+    address: hostAndPort(host, port),
     port,
     sockets: [fd],
     another: () => (shared ? open(host, port) : fd.duplicate()),
     unlink: () => undefined,
   };
+}
+
+function openTcp(
+  { backlog = BACKLOG, deferAccept = 0 }: TcpListen,
+  host: string,
+  port: number,
+  flags: number,
+): Fd {
+  try {
+    return ownNumber(native.listenTcp(Buffer.from(host), port, backlog, flags, Math.ceil(deferAccept)));
+  } catch (thrown) {
+    const error = fromNative(thrown);
+    if (!(error instanceof FdpassError)) throw error;
+    const { code, message, errno, syscall } = error;
+    throw new FdpassError(code, `Cannot listen at ${hostAndPort(host, port)}: ${message}`, {
+      errno,
+      syscall,
+    });
+  }
+}
+
+function hostAndPort(host: string, port: number): string {
+  return `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
 }
 
 async function numericHosts(host: string | undefined): Promise<readonly string[]> {

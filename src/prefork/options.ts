@@ -175,9 +175,16 @@ const POLICIES: readonly PolicyName[] = [
 
 /** @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — an option is wrong; the message names it */
 export function settingsOf(options: ManagerOptions): Settings {
+  if (typeof options !== 'object' || options === null)
+    throw wrong('the argument', options, 'an object with listen and worker');
   const listen = Array.isArray(options.listen) ? options.listen : [options.listen as ListenAddress];
   if (listen.length === 0 || listen.some((address) => !isAddress(address)))
     throw wrong('listen', options.listen, 'one or more of { port }, { path } and { fd }');
+  checkPorts(listen);
+  checkWorker(options.worker);
+  const { replay = false } = options;
+  // Nothing else may be taken for a yes or a no: requests are executed twice, or are lost.
+  if (replay !== false && replay !== 'idempotent') throw wrong('replay', replay, "'idempotent' or false");
   const { workers = availableParallelism(), strategy = 'push', policy = 'least-connections' } = options;
   checkCount('workers', workers, 1, 1024);
   if (strategy !== 'push' && strategy !== 'kernel') throw wrong('strategy', strategy, "'push' or 'kernel'");
@@ -230,6 +237,16 @@ export function configOf(settings: Settings): Float64Array {
 export function checkCount(name: string, value: number, least: number, most: number): void {
   if (!Number.isInteger(value) || value < least || value > most)
     throw wrong(name, value, `an integer from ${least} to ${most}`);
+}
+
+function checkPorts(addresses: readonly ListenAddress[]): void {
+  for (const address of addresses) if ('port' in address) checkCount('port', address.port, 0, 65_535);
+}
+
+function checkWorker(worker: ManagerOptions['worker']): void {
+  if (typeof worker === 'string' || worker instanceof URL) return;
+  if (typeof worker === 'object' && worker !== null && typeof worker.command === 'string') return;
+  throw wrong('worker', worker, 'the path or URL of a module, or { command, args }');
 }
 
 function isAddress(address: ListenAddress): boolean {

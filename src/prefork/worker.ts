@@ -472,7 +472,7 @@ function attach(): Worker {
   if (facts === undefined)
     throw refusal(
       'ERR_FDPASS_NO_PARENT',
-      `Cannot serve: ${WORKER_VARIABLE} is not set. Start this program as the worker of a Manager`,
+      `Cannot be a worker: ${WORKER_VARIABLE} is not set. Start this program as the worker of a Manager`,
     );
   const socket = inheritedSocket();
   delete process.env[WORKER_VARIABLE];

@@ -288,6 +288,10 @@ it('refuses wrong options by name', () => {
     { listen: { port: 0 }, worker, policy: 'best' },
     { listen: { port: 0 }, worker, strategy: 'pull' },
     { listen: { port: 0 }, worker, watchdog: 1 },
+    { listen: { port: '8080' }, worker },
+    { listen: { port: 0 }, worker, replay: true },
+    { listen: { port: 0 } },
+    undefined,
   ];
   for (const options of cases) {
     const make = () => new Manager(options as never);
