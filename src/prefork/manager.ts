@@ -96,6 +96,7 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
    *
    * @throws {FdpassError} `EADDRINUSE`, `EACCES`, … — an address cannot be listened at
    * @throws {FdpassError} `ERR_FDPASS_WORKER` — a worker ended before it was ready, three times
+   * @throws {FdpassError} `ERR_FDPASS_BUSY` — it was started before
    */
   async start(): Promise<void> {
     if (this.#state !== 'new') throw refusal('ERR_FDPASS_BUSY', 'Cannot start the manager twice');
@@ -129,6 +130,7 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
     return this.stop(options);
   }
 
+  /** Stops at the end of an `await using` block. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
@@ -147,7 +149,13 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
     return this.#reloading;
   }
 
-  /** Changes how many workers there are. Resolves when new ones are ready; surplus ones finish on their own. */
+  /**
+   * Changes how many workers there are. Resolves when new ones are ready; surplus ones finish on their own.
+   *
+   * @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — not from 1 to 1,024
+   * @throws {FdpassError} `ERR_FDPASS_CLOSED` — not started, or stopped
+   * @throws {FdpassError} `ERR_FDPASS_WORKER` — a new worker ended before it was ready, three times
+   */
   async scale(workers: number): Promise<void> {
     checkCount('workers', workers, 1, 1024);
     this.#needRunning('scale');
@@ -162,7 +170,13 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
     await Promise.all(added.map((seat) => this.#started(seat)));
   }
 
-  /** Sends a message to the worker at `index`; lends the descriptors. */
+  /**
+   * Sends a message to the worker at `index`; lends the descriptors.
+   *
+   * @throws {FdpassError} `ERR_FDPASS_PEER_GONE` — that worker is not running
+   * @throws {FdpassError} `ERR_FDPASS_NOT_SENDABLE`, `ERR_FDPASS_FD_CLOSED`, `EBADF` — a descriptor cannot be lent
+   * @throws {FdpassError} `ERR_FDPASS_TOO_MANY_FDS` — more than 253
+   */
   send(index: number, data: Uint8Array | string, fds: Iterable<Sendable> = []): void {
     const member = this.#seats[index]?.member;
     if (member === undefined)

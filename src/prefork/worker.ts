@@ -5,7 +5,7 @@ import { Server as HttpsServer } from 'node:https';
 import { createServer, type Server, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { calling, refusal } from '../errors.js';
+import { calling, refusal, shown } from '../errors.js';
 import { type Fd, needNumber, ownNumber } from '../fd.js';
 import { native } from '../native.js';
 import { inheritedSocket } from '../parent.js';
@@ -130,8 +130,16 @@ export class Worker extends EventEmitter<WorkerEvents> {
   /**
    * Serves the manager's connections with `server` (`http`, `https`, `net`, `http2`, and frameworks on them). Do not call
    * its `listen`. The worker is ready when the servers of this turn of the loop are.
+   *
+   * @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — no server, or the manager has no listener of that name
    */
   serve(server: Server, { listener }: ServeOptions = {}): void {
+    // By what it is and not by its class: not every runtime's HTTP server is one of node:net. An app is a function.
+    if (typeof server !== 'object' || typeof server?.emit !== 'function')
+      throw refusal(
+        'ERR_FDPASS_INVALID_ARGUMENT',
+        `Cannot serve with ${shown(server)}: give a server of node:http, https, http2 or net. Of a framework it is createServer(app)`,
+      );
     const http = server instanceof HttpServer ? server : undefined;
     const { allowHalfOpen = false } = server as { allowHalfOpen?: boolean };
     const target: Target = { server, allowHalfOpen, http };
@@ -148,7 +156,11 @@ export class Worker extends EventEmitter<WorkerEvents> {
     this.#soonReady();
   }
 
-  /** Takes connections as descriptors. The descriptor is the handler's to close, and then `info.done()` says so. */
+  /**
+   * Takes connections as descriptors. The descriptor is the handler's to close, and then `info.done()` says so.
+   *
+   * @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — the manager has no listener of that name
+   */
   onConnection(handler: RawHandler, { listener }: ServeOptions = {}): void {
     this.#setTarget(handler, listener);
     this.#soonReady();
@@ -162,6 +174,8 @@ export class Worker extends EventEmitter<WorkerEvents> {
   /**
    * Gives a connection that `serve` had adopted to another worker (`undefined`: whoever is chosen), with bytes that were
    * read of it. The socket is destroyed here and lives on there.
+   *
+   * @throws {FdpassError} `ERR_FDPASS_NOT_SENDABLE` — the socket did not come from a manager
    */
   passOn(socket: Socket, index?: number, prefix: Uint8Array = NOTHING): void {
     const slot = (socket as Adopted)[slotOf];
@@ -171,7 +185,12 @@ export class Worker extends EventEmitter<WorkerEvents> {
     socket.destroy();
   }
 
-  /** Sends a message through the manager; lends the descriptors. A worker that is not running does not get it. */
+  /**
+   * Sends a message through the manager; lends the descriptors. A worker that is not running does not get it.
+   *
+   * @throws {FdpassError} `ERR_FDPASS_NOT_SENDABLE`, `ERR_FDPASS_FD_CLOSED`, `EBADF` — a descriptor cannot be lent
+   * @throws {FdpassError} `ERR_FDPASS_TOO_MANY_FDS` — more than 253
+   */
   send(to: MessageTarget, data: Uint8Array | string, fds: Iterable<Sendable> = []): void {
     const target = to === 'manager' ? TO_MANAGER : to === 'all' ? TO_ALL : to;
     const count = collect(fds, { operation: 'send', limit: 253, unread: false });
@@ -488,6 +507,8 @@ export function isWorker(): boolean {
 /**
  * Serves the manager's connections with `server`; see {@link Worker.serve}.
  *
+ * @throws {FdpassError} `ERR_FDPASS_NO_PARENT` — this process was not started by a manager
+ * @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — no server, or the manager has no listener of that name
  * @example
  * ```ts
  * serve(createServer((request, response) => response.end(`Hello from ${process.pid}\n`)));
@@ -498,13 +519,29 @@ export function serve(server: Server, options?: ServeOptions): Worker {
   return worker();
 }
 
-/** Takes the manager's connections as descriptors; see {@link Worker.onConnection}. */
+/**
+ * Takes the manager's connections as descriptors; see {@link Worker.onConnection}.
+ *
+ * @throws {FdpassError} `ERR_FDPASS_NO_PARENT` — this process was not started by a manager
+ * @example
+ * ```ts
+ * onConnection((fd, info) => {
+ *   const socket = fd.toSocket();
+ *   socket.end('220 hello\r\n');
+ *   socket.once('close', () => info.done());
+ * });
+ * ```
+ */
 export function onConnection(handler: RawHandler, options?: ServeOptions): Worker {
   worker().onConnection(handler, options);
   return worker();
 }
 
-/** Says how busy this worker is; see {@link Worker.report}. */
+/**
+ * Says how busy this worker is; see {@link Worker.report}.
+ *
+ * @throws {FdpassError} `ERR_FDPASS_NO_PARENT` — this process was not started by a manager
+ */
 export function report(load: number): void {
   worker().report(load);
 }
