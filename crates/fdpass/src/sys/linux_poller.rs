@@ -81,7 +81,8 @@ impl Poller {
     pub(crate) fn arm(&self, after: Option<Duration>) -> io::Result<()> {
         let after = after.map_or(Duration::ZERO, |after| after.max(Duration::from_micros(1)));
         let value = libc::timespec {
-            tv_sec: libc::time_t::try_from(after.as_secs()).unwrap_or(libc::time_t::MAX),
+            // Not by the name of its type, whose width musl is about to change.
+            tv_sec: after.as_secs().try_into().unwrap_or_default(),
             tv_nsec: after.subsec_nanos().into(),
         };
         let interval = libc::timespec {
