@@ -50,7 +50,7 @@ function proveTarget(target, folder, registry) {
 function behaviour(project, context, { name, command }) {
   if (name.includes('qemu')) context.env.FDPASS_UNFAITHFUL = UNFAITHFUL_UNDER_QEMU;
   const said = start(project, context, [...command, 'behaviour.mjs', ...command]);
-  console.log(said.match(/^(ok|not ok) .*/gm)?.join('\n'));
+  console.log(said.match(/^(ok|not ok|✔|✖|﹣) .*/gm)?.join('\n'));
   const count = (what) => Number(new RegExp(`^\\W*${what} (\\d+)`, 'm').exec(said)[1]);
   return { passed: count('pass'), failed: count('fail'), skipped: count('skipped') };
 }
