@@ -4,6 +4,8 @@ import { Channel, type Message } from 'fdpass';
 
 const style = process.argv[2];
 const channel = Channel.fromParent();
+// The sender ends without a goodbye when it has what it wants.
+channel.on('error', () => process.exit());
 let left = 0;
 let fds = 0;
 
@@ -23,7 +25,8 @@ if (style === 'message') {
   channel.on('message', take);
 } else if (style === 'echo') {
   channel.on('message', (message) => {
-    if (message.data.length > 4) channel.post(message.data, message.fds.takeAll());
+    // Lent back: the message still owns its descriptors, and closes them when this returns.
+    if (message.data.length > 4) channel.post(message.data, message.fds);
   });
 } else {
   for await (const message of channel) take(message);
