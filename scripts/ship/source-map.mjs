@@ -22,26 +22,27 @@ export function slimSourceMap(text, sourceRoot) {
   });
 }
 
-/** Each file of `dist` has one source, so that only the line numbers differ from segment to segment. */
+/** Columns and names are left out; sources and lines are counted from one mapping to the next. */
 function oneMappingPerLine(mappings) {
-  let line = 0; // of the source, as the decoder is at it
-  let previous = 0; // of the source, in the mapping written last
+  const at = { source: 0, line: 0 }; // as the decoder is at it
+  const written = { source: 0, line: 0 }; // in the mapping written last
   return mappings
     .split(';')
     .map((segments) => {
-      const lines = segments
+      const places = segments
         .split(',')
         .map(decode)
         .filter((fields) => fields.length >= 4)
         .map((fields) => {
-          line += fields[2];
-          return line;
+          at.source += fields[1];
+          at.line += fields[2];
+          return { ...at };
         });
-      if (lines.length === 0) return '';
-      const [first] = lines;
-      const written = encode([0, 0, first - previous, 0]);
-      previous = first;
-      return written;
+      const [first] = places;
+      if (first === undefined) return '';
+      const mapping = encode([0, first.source - written.source, first.line - written.line, 0]);
+      Object.assign(written, first);
+      return mapping;
     })
     .join(';');
 }

@@ -2,6 +2,7 @@
 import { copyFileSync, existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { root, runPackage } from './command.mjs';
+import { joinModules } from './join.mjs';
 import { progress } from './report.mjs';
 import { filesOf, whenStale } from './stale.mjs';
 
@@ -18,7 +19,7 @@ export async function buildTypeScript() {
   return (
     (await progress('dist (tsc)', () =>
       compile('dist', ['tsconfig.build.json', 'tsconfig.types.json'], {
-        inputs: ['src', ...settings],
+        inputs: ['src', 'scripts/steps/join.mjs', ...settings],
         outputs: ['dist'],
       }),
     )) &&
@@ -41,7 +42,10 @@ function compile(name, projects, of) {
       const { code } = await runPackage('tsc', ['-p', project]);
       if (code !== 0) return false;
     }
-    if (name === 'dist') copyDeclarations();
+    if (name === 'dist') {
+      await joinModules();
+      copyDeclarations();
+    }
     return true;
   });
 }
