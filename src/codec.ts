@@ -1,5 +1,4 @@
 import { Buffer } from 'node:buffer';
-import { deserialize, serialize } from 'node:v8';
 import { refusal, shown } from './errors.js';
 import type { FdList } from './fd-list.js';
 import { runtime } from './runtime.js';
@@ -111,7 +110,7 @@ const jsonWire: Wire<unknown> = {
 const v8Wire: Wire<unknown> = {
   id: V8_ID,
   name: 'v8',
-  toBytes: (value) => encoding('a structured clone', value, serialize),
+  toBytes: (value) => encoding('a structured clone', value, cloning().serialize),
   // A copy first: typed arrays in the value are views of the bytes they are read from.
   read: (memory, start, end) => clone(memory.slice(start, end)),
   readOwn: clone,
@@ -175,7 +174,7 @@ function parse(bytes: Uint8Array): unknown {
 }
 
 function clone(bytes: Uint8Array): unknown {
-  return decoding('a structured clone', () => deserialize(bytes));
+  return decoding('a structured clone', () => cloning().deserialize(bytes));
 }
 
 function encoding<T, R>(form: string, value: T, encode: (value: T) => R): R {
@@ -198,4 +197,9 @@ function decoding<T>(form: string, decode: () => T): T {
 
 function reason(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
+}
+
+/** Loaded when the codec `'v8'` is used and not by `import`. */
+function cloning(): typeof import('node:v8') {
+  return process.getBuiltinModule('node:v8');
 }

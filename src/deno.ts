@@ -1,4 +1,3 @@
-import { closeSync } from 'node:fs';
 import { calling } from './errors.js';
 import { native } from './native.js';
 
@@ -13,7 +12,7 @@ export function takenFromDeno(number: number): number {
   const copy = calling(() => native.duplicate(number));
   native.letGo(number);
   try {
-    closeSync(number);
+    process.getBuiltinModule('node:fs').closeSync(number);
     return copy;
   } catch {
     // Not Deno's: it has closed nothing.

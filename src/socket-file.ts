@@ -1,4 +1,4 @@
-import { linkSync, lstatSync, renameSync, type Stats, unlinkSync } from 'node:fs';
+import type { Stats } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Name, pathName } from './address.js';
 import { FdpassError, fromNative } from './errors.js';
@@ -32,7 +32,7 @@ export function bindFile(where: Name, mode: number, backlog: number, replace: bo
   const name = pathName(temporary);
   const listener = listenAt(name, mode, backlog, path);
   try {
-    const own = lstatSync(temporary);
+    const own = files().lstatSync(temporary);
     if (replace) replaceSocket(temporary, path);
     else publish(temporary, where);
     return { listener, unlink: () => unlinkOwn(path, own) };
@@ -71,13 +71,13 @@ function publish(temporary: string, where: Name): void {
 function replaceSocket(temporary: string, path: string): void {
   const found = look(path);
   if (found !== undefined && !found.isSocket()) throw noSocket(path);
-  renameSync(temporary, path);
+  files().renameSync(temporary, path);
 }
 
 /** A second name, and not `rename`, which would replace whatever is there. */
 function linked(temporary: string, path: string): boolean {
   try {
-    linkSync(temporary, path);
+    files().linkSync(temporary, path);
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
@@ -99,12 +99,12 @@ function isAlive({ kind, bytes }: Name): boolean {
 function removeDead(path: string, dead: Stats): void {
   const aside = join(dirname(path), temporaryName());
   try {
-    renameSync(path, aside);
+    files().renameSync(path, aside);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
     throw error;
   }
-  if (!isSame(lstatSync(aside), dead)) linked(aside, path);
+  if (!isSame(files().lstatSync(aside), dead)) linked(aside, path);
   unlinkIfThere(aside);
 }
 
@@ -114,7 +114,7 @@ function unlinkOwn(path: string, own: Stats): void {
 }
 
 function look(path: string): Stats | undefined {
-  return lstatSync(path, { throwIfNoEntry: false });
+  return files().lstatSync(path, { throwIfNoEntry: false });
 }
 
 function isSame(left: Stats, right: Stats): boolean {
@@ -123,7 +123,7 @@ function isSame(left: Stats, right: Stats): boolean {
 
 function unlinkIfThere(path: string): void {
   try {
-    unlinkSync(path);
+    files().unlinkSync(path);
   } catch {
     // Gone already, or in a folder that is.
   }
@@ -155,4 +155,9 @@ function withPath(thrown: unknown, path: string): unknown {
 function temporaryName(): string {
   const { randomBytes } = process.getBuiltinModule('node:crypto');
   return `.${randomBytes(5).toString('hex')}`;
+}
+
+/** Loaded when needed and not by `import`: importing it by name loads all streams. */
+function files(): typeof import('node:fs') {
+  return process.getBuiltinModule('node:fs');
 }

@@ -2,7 +2,6 @@
 import { copyFileSync, existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { root, runPackage } from './command.mjs';
-import { joinModules } from './join.mjs';
 import { progress } from './report.mjs';
 import { filesOf, whenStale } from './stale.mjs';
 
@@ -43,6 +42,8 @@ function compile(name, projects, of) {
       if (code !== 0) return false;
     }
     if (name === 'dist') {
+      // Only now: what it needs is installed by the step before.
+      const { joinModules } = await import('./join.mjs');
       await joinModules();
       copyDeclarations();
     }

@@ -1,4 +1,3 @@
-import { createReadStream, createWriteStream } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { calling } from '../errors.js';
 import type { FdInfo } from '../inspect.js';
@@ -18,7 +17,7 @@ const FILES: ReadonlySet<FdInfo['kind']> = new Set([
 export function toReadStream(fd: number, info: FdInfo): Readable {
   if (info.access === 'write') throw wrongKind('toReadStream', 'a descriptor opened for reading', info);
   if (runtime === 'deno' && !isStream(info)) throw unsupportedHere('toReadStream', 'Use readSync()');
-  if (FILES.has(info.kind)) return createReadStream('', { fd });
+  if (FILES.has(info.kind)) return files().createReadStream('', { fd });
   if (info.kind === 'tty') return calling(() => new (terminals().ReadStream)(fd));
   if (isStream(info)) return openSocket(fd, info, {});
   throw wrongKind('toReadStream', 'a file, device, pipe, terminal or stream socket', info);
@@ -28,13 +27,17 @@ export function toReadStream(fd: number, info: FdInfo): Readable {
 export function toWriteStream(fd: number, info: FdInfo): Writable {
   if (info.access === 'read') throw wrongKind('toWriteStream', 'a descriptor opened for writing', info);
   if (runtime === 'deno' && !isStream(info)) throw unsupportedHere('toWriteStream', 'Use writeSync()');
-  if (FILES.has(info.kind)) return createWriteStream('', { fd });
+  if (FILES.has(info.kind)) return files().createWriteStream('', { fd });
   if (info.kind === 'tty') return calling(() => new (terminals().WriteStream)(fd));
   if (isStream(info)) return openSocket(fd, info, {});
   throw wrongKind('toWriteStream', 'a file, device, pipe, terminal or stream socket', info);
 }
 
-/** Loaded when needed and not by `import`: programs that convert nothing do not pay for it. */
+/** Loaded when needed and not by `import`, which would load all streams: programs that convert nothing do not pay for it. */
+function files(): typeof import('node:fs') {
+  return process.getBuiltinModule('node:fs');
+}
+
 function terminals(): typeof import('node:tty') {
   return process.getBuiltinModule('node:tty');
 }
