@@ -28,8 +28,9 @@ describe('idle', () => {
     const { threads, each } = JSON.parse(await child.succeeded()) as { threads: number; each: number };
     console.log(`an idle channel takes ${Math.round(each)} bytes (${onThread ? 'thread' : 'libuv'} engine)`);
     expect(threads).toBe(0);
-    // About 3.7 KB; resident memory comes in whole pages, with the allocator's slack: a tight bound would be a matter of luck.
-    expect(each).toBeLessThan(8_192);
+    // About 3.5 KB. Resident memory comes in pages and the heap in steps: a tight bound would be a matter of luck, and a
+    // buffer for each channel is far above this one.
+    expect(each).toBeLessThan(16_384);
   });
 
   it('regression: a paused channel whose peer has hung up does not spin', async () => {
