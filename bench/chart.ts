@@ -16,7 +16,8 @@ export function drawBars(title: string, bars: readonly { label: string; value: n
       `<text x="${(left + value * scale + 8).toFixed(1)}" y="${y + 14}">${value.toFixed(2)}×</text>`,
     ].join('\n  ');
   });
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="13" fill="#6e7681">
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="13" fill="#6e7681" role="img" aria-label="${title}">
+  <title>${title}</title>
   <text x="12" y="24" font-size="15" font-weight="600">${title}</text>
   ${lines.join('\n  ')}
 </svg>
