@@ -65,6 +65,23 @@ pub(super) struct Outbox {
 /// Memory of an empty outbox that is kept for the next burst.
 const KEPT_BYTES: usize = 2 << 10;
 
+impl Frame {
+    /// Without payload and descriptors: it belongs to no message, or ends one.
+    fn bare(id: u64, length: usize) -> Self {
+        Self {
+            id,
+            left: length,
+            fds: 0,
+            begun: false,
+            first: false,
+            last: true,
+            message_bytes: 0,
+            message_fds: 0,
+            needs_peer: false,
+        }
+    }
+}
+
 impl Outbox {
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
@@ -111,17 +128,7 @@ impl Outbox {
     /// Queues a frame without payload that belongs to no message, or ends one.
     pub(super) fn push_bare(&mut self, id: u64, header: &[u8]) {
         self.bytes.extend_from_slice(header);
-        self.frames.push_back(Frame {
-            id,
-            left: header.len(),
-            fds: 0,
-            begun: false,
-            first: false,
-            last: true,
-            message_bytes: 0,
-            message_fds: 0,
-            needs_peer: false,
-        });
+        self.frames.push_back(Frame::bare(id, header.len()));
         self.messages += 1;
     }
 
@@ -217,17 +224,7 @@ impl Outbox {
     pub(super) fn push_front_bare(&mut self, id: u64, header: &[u8]) {
         let at = self.head;
         self.bytes.splice(at..at, header.iter().copied());
-        self.frames.push_front(Frame {
-            id,
-            left: header.len(),
-            fds: 0,
-            begun: false,
-            first: false,
-            last: true,
-            message_bytes: 0,
-            message_fds: 0,
-            needs_peer: false,
-        });
+        self.frames.push_front(Frame::bare(id, header.len()));
         self.messages += 1;
     }
 
