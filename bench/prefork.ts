@@ -11,6 +11,9 @@ import { type ServerCommand, ServerProcess } from './prefork/server-process.js';
 const ROUNDS = Number(process.env.FDPASS_BENCH_ROUNDS ?? 5);
 const SECONDS = Number(process.env.FDPASS_BENCH_SECONDS ?? 3);
 const WARM_UP = 2;
+/** Which parts run: `16`, `256`, `keep`, `kill`; and which servers: parts of their names. */
+const PARTS = process.env.FDPASS_BENCH_PARTS?.split(',') ?? ['16', '256', 'keep', 'kill'];
+const ONLY = process.env.FDPASS_BENCH_SERVERS?.split(',') ?? [''];
 const FIRST_PORT = 18_300;
 /** How often a worker is killed. */
 const KILL_EVERY = 200;
@@ -51,14 +54,16 @@ const kernel: ServerCommand = { ...push, name: '**fdpass kernel**', env: { STRAT
 const byKernel = { ...byCluster, name: 'node:cluster SCHED_NONE', env: { MODE: 'none' } };
 const single = { ...byCluster, name: 'one process', env: { MODE: 'single' } };
 const inC: ServerCommand = { name: 'C prefork', command: yardstick, args: ['2'] };
-const servers = [byCluster, byKernel, single, push, replay, kernel, inC];
+const chosen = (list: readonly ServerCommand[]): readonly ServerCommand[] =>
+  list.filter(({ name }) => ONLY.some((part) => name.includes(part)));
+const servers = chosen([byCluster, byKernel, single, push, replay, kernel, inC]);
 
 let port = FIRST_PORT;
 
 console.log(`### Prefork, 2 workers, Node ${process.versions.node}\n`);
-for (const count of [16, 256]) await compare('close', count);
-await compare('keep', 50);
-await kill();
+for (const count of [16, 256]) if (PARTS.includes(String(count))) await compare('close', count);
+if (PARTS.includes('keep')) await compare('keep', 50);
+if (PARTS.includes('kill')) await kill();
 
 async function compare(mode: 'close' | 'keep', count: number): Promise<void> {
   const runs = new Map<string, Run[]>(servers.map(({ name }) => [name, []]));
@@ -70,7 +75,7 @@ async function compare(mode: 'close' | 'keep', count: number): Promise<void> {
     '| server | answers/s | × cluster | p99 µs | manager µs/answer | workers µs/answer | spread | errors |',
   );
   console.log('|---|---:|---:|---:|---:|---:|---:|---:|');
-  const base = runs.get(byCluster.name) ?? [];
+  const base = runs.get(servers[0]?.name ?? '') ?? [];
   for (const [name, list] of runs) {
     const ratios = list.map((run, round) => run.rate / (base[round]?.rate ?? 1));
     const figure = (of: (run: Run) => number, digits = 0): string => median(list.map(of)).toFixed(digits);
@@ -113,12 +118,12 @@ async function kill(): Promise<void> {
   console.log(`A worker killed every ${KILL_EVERY} ms, 16 clients, ${ROUNDS} rounds of ${SECONDS} s\n`);
   console.log('| server | kills | answers/s | errors per kill | refused / reset / eof / hung | p99 µs |');
   console.log('|---|---:|---:|---:|---|---:|');
-  const chosen = [byCluster, byKernel, push, replay, kernel];
+  const victims = chosen([byCluster, byKernel, push, replay, kernel]);
   const results = new Map<string, { kills: number; runs: Result[] }>(
-    chosen.map(({ name }) => [name, { kills: 0, runs: [] }]),
+    victims.map(({ name }) => [name, { kills: 0, runs: [] }]),
   );
   for (let round = 0; round < ROUNDS; round++) {
-    for (const server of chosen) {
+    for (const server of victims) {
       const entry = results.get(server.name);
       if (entry === undefined) continue;
       const { kills, result } = await killing(server);

@@ -415,6 +415,7 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
       await Promise.all(members.map((member) => member.ended));
       // What the last ones left is told before the end.
       await new Promise((resolve) => setImmediate(resolve));
+      while (this.#exits.size > 0) await new Promise((resolve) => setTimeout(resolve, 5));
       this.#lastTotals = this.stats();
       native.preforkClose(this.#handle);
       this.#handle = 0;

@@ -49,6 +49,8 @@ export interface PreforkBinding {
   ): number;
   /** The calls below return `false` when the manager is gone; its end is told by {@link WorkerOrder}. */
   workerReady(handle: number): boolean;
+  /** Lends the listening sockets. `false`: connections that were accepted from them die with this process. */
+  workerKeep(handle: number, listeners: Int32Array): boolean;
   workerClosed(handle: number, slots: Int32Array, count: number): boolean;
   workerRelease(handle: number, slot: number, to: number, prefix: Uint8Array): boolean;
   workerReport(handle: number, load: number): boolean;

@@ -246,7 +246,14 @@ export class Worker extends EventEmitter<WorkerEvents> {
     // With the strategy `kernel` its listening sockets come first.
     if (this.#facts.strategy === 'kernel' && this.#accepts.length === 0) return;
     this.#readySaid = true;
-    for (const [listener, fd] of this.#accepts.splice(0)) this.#acceptFrom(listener, fd);
+    const accepts = this.#accepts.splice(0);
+    // Before the first connection: what is accepted from then on outlives this process.
+    if (accepts.length > 0)
+      native.workerKeep(
+        this.#handle,
+        Int32Array.from(accepts, ([, fd]) => fd),
+      );
+    for (const [listener, fd] of accepts) this.#acceptFrom(listener, fd);
     native.workerReady(this.#handle);
   }
 

@@ -51,6 +51,17 @@ it('a killed worker costs its clients nothing it had not begun', { timeout }, as
   await expect.poll(() => manager.stats().held, { timeout: 5_000 }).toBe(0);
 });
 
+it('a killed worker that accepts by itself costs its clients nothing it had not begun', {
+  timeout,
+}, async () => {
+  const { manager, port } = await startManager({ strategy: 'kernel' });
+  const load = new Load(port, 16);
+  const kills = await killWorkers(manager);
+  const { counts, errors } = await load.stop();
+  expect(counts.hung).toBe(0);
+  expect(errors).toBeLessThanOrEqual(kills);
+});
+
 it('with replay a killed worker costs nothing at all', { timeout }, async () => {
   const { manager, port } = await startManager({ replay: 'idempotent' });
   const load = new Load(port, 16);

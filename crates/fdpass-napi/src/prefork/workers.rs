@@ -18,6 +18,7 @@ use crate::state::State;
 pub(super) fn register(exports: &Exports<'_>) -> napi::Result<()> {
     exports.function(c"workerOpen", Some(open))?;
     exports.function(c"workerReady", Some(ready))?;
+    exports.function(c"workerKeep", Some(keep))?;
     exports.function(c"workerClosed", Some(closed))?;
     exports.function(c"workerRelease", Some(release))?;
     exports.function(c"workerReport", Some(report))?;
@@ -254,6 +255,21 @@ fn say<const N: usize>(
 /// `workerReady(handle)`
 extern "C" fn ready(env: napi_env, info: napi_callback_info) -> napi_value {
     say(env, info, |_: &Call<'_, 1>, worker, now| worker.ready(now))
+}
+
+/// `workerKeep(handle, listeners)`: lends the descriptors. Whether there is a keeper.
+extern "C" fn keep(env: napi_env, info: napi_callback_info) -> napi_value {
+    js::enter(env, info, |call: &Call<'_, 2>| {
+        let watched = call.state.prefork.workers.get(call.int(0))?;
+        let listeners = fd::borrow_all(call.ints(1))?;
+        let kept = watched
+            .worker
+            .borrow_mut()
+            .keep(listeners, Instant::now())
+            .is_ok_and(|kept| kept);
+        watched.wait(call.state);
+        Ok(Value::Bool(kept))
+    })
 }
 
 /// `workerClosed(handle, slots, count)`

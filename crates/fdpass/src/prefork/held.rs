@@ -77,6 +77,13 @@ impl Held {
         self.free.is_empty() && self.slots.len() > INDEX_MASK as usize
     }
 
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Connection> {
+        self.slots
+            .iter()
+            .filter_map(|slot| slot.connection.as_ref())
+    }
+
     /// Takes a connection in.
     ///
     /// # Errors

@@ -42,6 +42,9 @@ pub const LOAD: u8 = 0x84;
 pub const PONG: u8 = 0x85;
 /// Worker: I hold no connection any more and take none. `u8 kind`.
 pub const DRAINED: u8 = 0x86;
+/// Worker: when my process has ended, the connections that I had accepted myself come from this Unix stream socket, each
+/// as one byte with one descriptor, until its end. `u8 kind, 3 × u8, u32 pid of who sends them`, one descriptor.
+pub const KEEPER: u8 = 0x87;
 
 /// One connection of [`CONNECTIONS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -239,6 +242,11 @@ pub enum FromWorker<'a> {
     Pong(u32),
     /// It holds nothing and takes nothing.
     Drained,
+    /// What it had accepted itself comes from the descriptor of this message when its process has ended.
+    Keeper {
+        /// The process that sends it.
+        pid: u32,
+    },
     /// A message of the application.
     Message {
         /// The worker it is for, [`TO_MANAGER`] or [`TO_ALL`].
@@ -271,12 +279,21 @@ pub fn from_worker(payload: &[u8]) -> Option<FromWorker<'_>> {
         )),
         PONG => FromWorker::Pong(u32_in(payload, 4)?),
         DRAINED => FromWorker::Drained,
+        KEEPER => FromWorker::Keeper {
+            pid: u32_in(payload, 4)?,
+        },
         MESSAGE => FromWorker::Message {
             to: u32_in(payload, 4)?,
             data: &payload[8..],
         },
         kind => FromWorker::Unknown(kind),
     })
+}
+
+/// [`KEEPER`].
+#[must_use]
+pub fn keeper(pid: u32) -> [u8; 8] {
+    with_word([KEEPER, 0, 0, 0], pid)
 }
 
 /// [`PING`] or [`PONG`].
@@ -450,6 +467,10 @@ mod tests {
         assert!(
             matches!(from_worker(&load(0.25)), Some(FromWorker::Load(load)) if load.to_bits() == 0.25f64.to_bits())
         );
+        assert!(matches!(
+            from_worker(&keeper(77)),
+            Some(FromWorker::Keeper { pid: 77 })
+        ));
         assert!(matches!(
             from_worker(&beat(PONG, 9)),
             Some(FromWorker::Pong(9))

@@ -1,6 +1,6 @@
 //! A worker's side: takes connections, says what became of them.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 use std::time::Instant;
 
 use super::peer::Peer;
@@ -10,6 +10,8 @@ use crate::link::{
     self, Budget, FdBatch, Link, LinkError, MessageMeta, ReadBuffer, SendOptions, Sink, SinkStatus,
     SocketTransport, Stop,
 };
+use crate::socket::{self, SocketType};
+use crate::sys::{self, RawAddress};
 
 /// A worker says how many connections it has received at least this often, so that its manager sends more.
 const REPORT_EVERY: u32 = 64;
@@ -201,6 +203,37 @@ impl Worker {
         self.say(&wire::closed(self.inbox.received, slots), &[], now)
     }
 
+    /// Starts a keeper (Linux): a small process that shares this one's table of descriptors. When this process has ended,
+    /// however it did, the keeper sends the TCP connections at the ports of `listeners` to the manager, which gives those
+    /// that nobody had read from to others. For a worker that accepts by itself; before it accepts. Once in a process:
+    /// two descriptors stay open in it for ever.
+    ///
+    /// Returns whether there is one. There is none where the kernel or a sandbox refuses, on other systems, and for
+    /// listeners that are not of TCP.
+    ///
+    /// # Errors
+    /// The manager is gone.
+    pub fn keep(
+        &mut self,
+        listeners: &[BorrowedFd<'_>],
+        now: Instant,
+    ) -> std::result::Result<bool, LinkError> {
+        let ports: Vec<u16> = listeners.iter().filter_map(|fd| port_of(*fd)).collect();
+        if ports.is_empty() || ports.len() > sys::MAX_KEPT_PORTS {
+            return Ok(false);
+        }
+        let Ok((ours, theirs)) = socket::pair(SocketType::Stream) else {
+            return Ok(false);
+        };
+        let Ok(pid) = sys::start_keeper(ours.as_fd(), &ports) else {
+            return Ok(false);
+        };
+        // The keeper knows it by its number, which must not come to mean anything else.
+        let _for_the_keeper = ours.into_raw_fd();
+        self.say(&wire::keeper(pid), &[theirs.as_fd()], now)?;
+        Ok(true)
+    }
+
     /// Hands a connection back for the worker at index `to` ([`wire::TO_ANY`]: whoever is chosen), with the bytes that
     /// were read and not served. Close your descriptor without shutting it down, before or after.
     ///
@@ -264,6 +297,13 @@ impl Worker {
     #[must_use]
     pub fn wants_write(&self) -> bool {
         self.link.wants_write()
+    }
+}
+
+fn port_of(listener: BorrowedFd<'_>) -> Option<u16> {
+    match sys::local_address(listener) {
+        Ok(RawAddress::Inet(address)) => Some(address.port()),
+        _ => None,
     }
 }
 

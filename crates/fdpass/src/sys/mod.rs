@@ -11,6 +11,21 @@ use std::io;
 
 mod descriptor;
 mod errno;
+#[cfg_attr(
+    all(
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    ),
+    path = "keeper/mod.rs"
+)]
+#[cfg_attr(
+    not(all(
+        target_os = "linux",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    )),
+    path = "keeper_none.rs"
+)]
+mod keeper;
 #[cfg(any(target_vendor = "apple", fdpass_portable))]
 mod late;
 #[cfg(target_os = "linux")]
@@ -43,6 +58,7 @@ pub(crate) use descriptor::{
     is_nonblocking, is_tty, poll_one, read, set_close_on_exec, set_nonblocking, to_status, write,
 };
 pub(crate) use errno::errno_name;
+pub(crate) use keeper::{MAX_PORTS as MAX_KEPT_PORTS, adopts_orphans, bury, start as start_keeper};
 pub(crate) use message::{Arrived, MAX_SEVERAL, receive, send};
 pub(crate) use platform::{
     CMSG_LAYOUT, HAS_SEQPACKET, HOLD_SOCKETS_UNTIL_ACKNOWLEDGED, RECEIVES_ALL_OR_NOTHING,

@@ -1,6 +1,7 @@
 //! The manager's state: listeners, workers, held connections, and one pollable descriptor for all of it.
 
 mod config;
+mod estate;
 mod event;
 mod intake;
 mod placing;
@@ -16,6 +17,7 @@ use std::time::Instant;
 pub use config::Config;
 pub use event::{Decision, Event, Totals, WorkerStats};
 
+use self::estate::Estate;
 use self::roster::Worker;
 use self::words::Inbox;
 use super::WorkerId;
@@ -23,7 +25,6 @@ use super::acceptor::Acceptor;
 use super::admission::TokenBuckets;
 use super::held::{Connection, Held, SlotId};
 use super::policy::Chooser;
-use super::verdict::Verdict;
 use super::wire;
 use crate::error::Result;
 use crate::link::{Budget, LinkError, ReadBuffer, SendOptions};
@@ -33,6 +34,7 @@ use crate::sys::{Interest, Poller, Ready};
 const LISTENER: u64 = 0;
 const WORKER: u64 = 1;
 const FIRST_BYTES: u64 = 2;
+const ESTATE: u64 = 3;
 
 const fn token(kind: u64, number: u32) -> u64 {
     kind << 32 | number as u64
@@ -76,6 +78,10 @@ pub struct Manager {
     listeners: Vec<Option<Listener>>,
     workers: Vec<Worker>,
     next_worker: WorkerId,
+    /// Of dead workers whose keepers still send.
+    estates: Vec<Estate>,
+    /// Keepers that have ended and that nobody else buries.
+    unburied: Vec<u32>,
     held: Held,
     waiting: VecDeque<Waiting>,
     peeking: VecDeque<Peeking>,
@@ -107,6 +113,8 @@ impl Manager {
             listeners: Vec::new(),
             workers: Vec::new(),
             next_worker: 1,
+            estates: Vec::new(),
+            unburied: Vec::new(),
             held: Held::default(),
             waiting: VecDeque::new(),
             peeking: VecDeque::new(),
@@ -197,28 +205,20 @@ impl Manager {
     }
 
     /// The process of a worker has ended and its descriptors are closed: reads its last words, asks the kernel about
-    /// every connection it held, and gives away what it had not touched. Call it for a dead process only.
+    /// every connection it held, and gives away what it had not touched. What its keeper sends is treated in the same way
+    /// as it comes; [`Event::Inherited`] follows when that is through. Call it for a dead process only.
     pub fn worker_died(&mut self, id: WorkerId, now: Instant) {
         let Some(at) = self.position(id) else { return };
         // What it said before it died: closed connections must not be given away.
         while self.read_words(at, now) {}
-        let worker = self.workers.remove(at);
+        let mut worker = self.workers.remove(at);
         self.forget(&worker);
-        let (mut reassigned, mut replayed, mut closed) = (0, 0, 0);
+        let mut estate = Estate::new(id, worker.keeper.take(), &self.held, now);
         for slot in self.held.of_worker(id) {
-            match self.inherit(slot, now) {
-                Verdict::Untouched => reassigned += 1,
-                Verdict::Replay(_) => replayed += 1,
-                Verdict::Close => closed += 1,
-            }
+            estate.count(&self.inherit(slot, now));
         }
         self.wake_listeners();
-        self.events.push(Event::Inherited {
-            worker: id,
-            reassigned,
-            replayed,
-            closed,
-        });
+        self.open_estate(estate, now);
     }
 
     fn forget(&self, worker: &Worker) {
@@ -346,6 +346,7 @@ impl Manager {
             match event.token >> 32 {
                 WORKER => self.worker_ready(number, *event, now),
                 FIRST_BYTES => self.first_bytes(SlotId(number), now),
+                ESTATE => self.estate_ready(number, now),
                 _ => self.mark_listener(number),
             }
         }

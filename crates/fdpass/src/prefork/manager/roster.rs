@@ -49,6 +49,8 @@ pub(super) struct Worker {
     pub(super) pinged: Option<Instant>,
     pub(super) hand_off_sum: Duration,
     pub(super) hand_off_max: Duration,
+    /// Where what it had accepted itself comes from when it has died, and from which process.
+    pub(super) keeper: Option<(OwnedFd, u32)>,
 }
 
 impl Worker {
@@ -89,6 +91,7 @@ impl Worker {
             pinged: None,
             hand_off_sum: Duration::ZERO,
             hand_off_max: Duration::ZERO,
+            keeper: None,
         })
     }
 

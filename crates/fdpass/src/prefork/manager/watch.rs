@@ -13,6 +13,8 @@ const BEATS: u32 = 8;
 impl Manager {
     pub(super) fn on_time(&mut self, now: Instant) {
         self.give_up_looking(now);
+        self.close_old_estates(now);
+        self.bury();
         for listener in self.listeners.iter_mut().flatten() {
             if listener
                 .acceptor
@@ -100,11 +102,13 @@ impl Manager {
             [worker.resting_until, buffered, link]
         });
         let waits = self.waiting.iter().map(|waiting| waiting.until);
+        let estates = self.estates.iter().map(|estate| estate.until);
         let looks = self.peeking.front().map(|peeking| peeking.until);
         let beats = self.beat_at(now);
         rests
             .chain(links.flatten())
             .chain(waits.min())
+            .chain(estates)
             .chain(looks)
             .chain(beats)
             .min()

@@ -20,6 +20,10 @@ pub(super) enum Word {
     Ready,
     Load(f64),
     Drained,
+    Keeper {
+        socket: OwnedFd,
+        pid: u32,
+    },
     Released {
         slot: SlotId,
         to: u32,
@@ -62,6 +66,10 @@ impl Sink for Inbox {
             Some(FromWorker::Ready) => self.words.push(Word::Ready),
             Some(FromWorker::Load(load)) => self.words.push(Word::Load(load)),
             Some(FromWorker::Drained) => self.words.push(Word::Drained),
+            Some(FromWorker::Keeper { pid }) => {
+                let keepers = fds.drain().map(|socket| Word::Keeper { socket, pid });
+                self.words.extend(keepers);
+            }
             Some(FromWorker::Message { to, data }) => self.words.push(Word::Message {
                 to,
                 data: data.to_vec(),
@@ -149,6 +157,7 @@ impl Manager {
                 self.workers[at].draining = true;
                 self.events.push(Event::Drained(id));
             }
+            Word::Keeper { socket, pid } => self.workers[at].keeper = Some((socket, pid)),
             Word::Released {
                 slot,
                 to,
