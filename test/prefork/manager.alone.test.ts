@@ -6,7 +6,6 @@ import { get as getHttps } from 'node:https';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { FdpassError } from 'fdpass';
 import { Manager, renderPrometheus } from 'fdpass/prefork';
 import { expect, it } from 'vitest';
@@ -221,18 +220,6 @@ it('serves net, https and http2, and drops the rights of workers', async () => {
   const closed = once(session, 'close');
   await manager.reload();
   await closed;
-});
-
-it('works with a worker in Python', async () => {
-  const script = fileURLToPath(new URL('../fixtures/prefork_worker.py', import.meta.url));
-  const { manager, port } = await startManager({
-    worker: { command: 'python3', args: [script] },
-    watchdog: 1000,
-  });
-  const answers = await Promise.all(Array.from({ length: 20 }, () => request(port)));
-  expect(answers.map(({ outcome }) => outcome)).toEqual(Array(20).fill('ok'));
-  expect(new Set(answers.map(({ worker }) => worker))).toEqual(new Set(pidsOf(manager)));
-  await expect.poll(() => manager.stats().held).toBe(0);
 });
 
 it('leaves no descriptor behind in manager and workers', async () => {
