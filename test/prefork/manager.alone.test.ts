@@ -48,6 +48,41 @@ it('takes turns exactly with round-robin', async () => {
   expect(workers[0]).not.toBe(workers[1]);
 });
 
+it('gives to whom reported the least with least-load', async () => {
+  const { manager, port } = await startManager({ policy: 'least-load' });
+  const client = new Client(port);
+  const { worker: first } = await client.get();
+  const other = pidsOf(manager).find((pid) => pid !== first);
+  await client.get('/?load=1000000000');
+  await expect.poll(() => manager.stats().workers.map(({ load }) => load)).toContain(1_000_000_000);
+  for (let n = 0; n < 4; n++) expect((await request(port)).worker).toBe(other);
+  await client.get('/?load=0');
+  await expect.poll(() => manager.stats().workers.map(({ load }) => load)).toContain(0);
+  expect((await request(port)).worker).toBe(first);
+  client.close();
+});
+
+it('gives in proportion with weighted', async () => {
+  const { manager, port } = await startManager({ policy: 'weighted', weights: [3, 1] });
+  const workers: number[] = [];
+  for (let n = 0; n < 8; n++) workers.push((await request(port)).worker);
+  const [heavy, light] = pidsOf(manager);
+  expect(workers.filter((pid) => pid === heavy).length).toBe(6);
+  expect(workers.filter((pid) => pid === light).length).toBe(2);
+  // Interleaved: the light one does not come twice in a row.
+  expect(workers.findIndex((pid, at) => pid === light && workers[at + 1] === light)).toBe(-1);
+});
+
+it('gives to the index that a function names, and waits for the worker that is not there', async () => {
+  const { manager, port } = await startManager({ policy: () => 1 });
+  for (let n = 0; n < 3; n++) expect((await request(port)).worker).toBe(pidsOf(manager)[1]);
+  const exit = once(manager, 'exit');
+  process.kill(pidsOf(manager)[1] ?? 0, 'SIGKILL');
+  await exit;
+  const { outcome, worker } = await request(port);
+  expect({ outcome, worker }).toEqual({ outcome: 'ok', worker: pidsOf(manager)[1] });
+});
+
 it('keeps a client address with one worker with sticky', async () => {
   const { port } = await startManager({ policy: 'sticky', workers: 3 });
   const answers = await Promise.all(Array.from({ length: 12 }, () => request(port)));
@@ -109,6 +144,17 @@ it('passes connections on with what was read, and messages with descriptors', as
   });
   expect(await ask(at(port), 'pass 1')).toBe('1 0 from 0');
   expect(await ask(at(port), 'share 1')).toBe('1 wrote for 0: hi');
+});
+
+it('opens channels between workers, and says something to all', async () => {
+  const { manager, port } = await startManager({
+    worker: fixturePath('prefork-mesh'),
+    workers: 3,
+    policy: () => 0,
+  });
+  expect(await ask(at(port), 'to 2')).toBe('2 heard hello, 2 heard again');
+  expect(await ask(at(port), 'all')).toBe('1 heard everybody, 2 heard everybody');
+  await expect.poll(() => manager.stats().held).toBe(0);
 });
 
 it('starts a dead worker again at its index', async () => {
