@@ -118,6 +118,7 @@ pub fn send(socket: Socket<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>], wait: Wait
 ///
 /// # Errors
 /// As [`send`].
+#[inline]
 pub fn send_vectored(
     socket: Socket<'_>,
     parts: &[IoSlice<'_>],
@@ -190,6 +191,7 @@ pub fn receive(
 ///
 /// # Errors
 /// As [`receive`]; the list is then as it was.
+#[inline]
 pub fn receive_reusing(
     socket: Socket<'_>,
     buffer: &mut [u8],
@@ -237,6 +239,7 @@ pub struct Arrival {
 ///
 /// # Errors
 /// As [`receive`], truncation excepted: see the flags of [`Arrival`].
+#[inline]
 pub fn receive_into(
     socket: Socket<'_>,
     buffer: &mut [u8],
@@ -272,6 +275,7 @@ fn is_end(kind: SocketType, room: usize, arrived: &Arrived) -> bool {
         && !arrived.data_truncated
 }
 
+#[inline]
 fn measure_truncation(
     socket: Socket<'_>,
     arrival: &Arrival,
@@ -308,6 +312,7 @@ fn loss_cause(socket: Socket<'_>) -> LossCause {
 
 /// Makes `call`, and again as readiness allows, until it is through or the time is over. The argument of `call` is
 /// whether it may wait in the kernel.
+#[inline]
 fn waiting<T>(
     socket: Socket<'_>,
     wait: Wait,

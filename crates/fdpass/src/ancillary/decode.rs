@@ -82,7 +82,7 @@ impl<'a> Iterator for Decoder<'a> {
         if self.rest.len() < header {
             return None;
         }
-        let stated = read_length(self.layout, self.rest)?;
+        let stated = self.layout.stated_length(self.rest)?;
         if stated < header {
             self.rest = &[];
             return None;
@@ -125,15 +125,18 @@ fn credentials(data: &[u8]) -> Option<Credentials> {
     })
 }
 
-fn read_length(layout: Layout, bytes: &[u8]) -> Option<usize> {
-    let field = bytes.get(..layout.length_bytes)?;
-    match field.len() {
-        4 => field
-            .try_into()
-            .ok()
-            .map(u32::from_ne_bytes)
-            .and_then(|length| usize::try_from(length).ok()),
-        _ => field.try_into().ok().map(usize::from_ne_bytes),
+impl Layout {
+    /// The length that the header at the start of `bytes` states, its own included.
+    pub(crate) fn stated_length(self, bytes: &[u8]) -> Option<usize> {
+        let field = bytes.get(..self.length_bytes)?;
+        match field.len() {
+            4 => field
+                .try_into()
+                .ok()
+                .map(u32::from_ne_bytes)
+                .and_then(|length| usize::try_from(length).ok()),
+            _ => field.try_into().ok().map(usize::from_ne_bytes),
+        }
     }
 }
 

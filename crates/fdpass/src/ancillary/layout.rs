@@ -49,7 +49,7 @@ impl Layout {
         self.header() + self.align_up(data)
     }
 
-    pub(super) const fn align_up(self, length: usize) -> usize {
+    pub(crate) const fn align_up(self, length: usize) -> usize {
         (length + self.align - 1) & !(self.align - 1)
     }
 }

@@ -154,6 +154,11 @@ pub(crate) fn close_raw(number: RawFd) {
     let _ = unsafe { libc::close(number) };
 }
 
+/// Closes `fd`.
+pub(crate) fn close(fd: OwnedFd) {
+    close_raw(fd.into_raw_fd());
+}
+
 /// Closes all of `fds`, consecutive numbers with one call where the system has one.
 pub(crate) fn close_all(fds: &mut Vec<OwnedFd>) {
     let mut fds = fds.drain(..).map(IntoRawFd::into_raw_fd);

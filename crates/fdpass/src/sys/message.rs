@@ -1,37 +1,14 @@
 //! `sendmsg` and `recvmsg`: bytes and descriptors in one call.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::mem::{self, MaybeUninit};
+use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
+use super::control::Control;
 use super::descriptor::own;
 use super::platform;
 use super::{check_size, retry};
 use crate::ancillary::{CMSG_NATIVE, CONTROL_BYTES, Credentials, Decoder, Item, encode_rights};
-
-/// Control data on the stack, of which only what is used is cleared.
-#[repr(C, align(8))]
-struct Control([MaybeUninit<u8>; CONTROL_BYTES]);
-
-impl Control {
-    const fn new() -> Self {
-        Self([MaybeUninit::uninit(); CONTROL_BYTES])
-    }
-
-    fn as_mut_ptr(&mut self) -> *mut u8 {
-        self.0.as_mut_ptr().cast()
-    }
-
-    /// The first `length` bytes, cleared, to be written.
-    fn zeroed(&mut self, length: usize) -> &mut [u8] {
-        let length = length.min(CONTROL_BYTES);
-        for byte in &mut self.0[..length] {
-            byte.write(0);
-        }
-        // SAFETY: `length` is within the array and each of these bytes was written just above.
-        unsafe { std::slice::from_raw_parts_mut(self.as_mut_ptr(), length) }
-    }
-}
 
 /// `struct msghdr`, all zero: no name, no data, no control data.
 pub(super) fn empty_header() -> libc::msghdr {
@@ -52,6 +29,7 @@ pub(super) fn widen<T: TryInto<usize>>(count: T) -> usize {
 /// `sendmsg(2)` of `parts` with `fds` on their first byte. Never raises SIGPIPE where the system can be told per call.
 ///
 /// `wait` false adds `MSG_DONTWAIT`.
+#[inline]
 pub(crate) fn send(
     socket: BorrowedFd<'_>,
     parts: &[IoSlice<'_>],
@@ -117,6 +95,7 @@ impl Arrived {
 ///
 /// XNU at the descriptor limit discards all descriptors and returns EMSGSIZE with the data still to be read: the data
 /// is read then and reported with `control_truncated`.
+#[inline]
 pub(crate) fn receive(
     socket: BorrowedFd<'_>,
     parts: &mut [IoSliceMut<'_>],
@@ -139,6 +118,7 @@ pub(crate) fn receive(
     }
 }
 
+#[inline]
 fn receive_once(
     socket: BorrowedFd<'_>,
     parts: &mut [IoSliceMut<'_>],
@@ -146,8 +126,6 @@ fn receive_once(
     wait: bool,
 ) -> io::Result<Arrived> {
     let mut control = Control::new();
-    // All of it: the kernel counts the padding between control messages, but does not write it.
-    let control = control.zeroed(CONTROL_BYTES);
     let mut header = empty_header();
     // `IoSliceMut` is laid out as `struct iovec` (its documentation).
     header.msg_iov = parts.as_mut_ptr().cast();
@@ -155,20 +133,16 @@ fn receive_once(
     let flags = platform::RECEIVE_FLAGS | if wait { 0 } else { libc::MSG_DONTWAIT };
     let bytes = retry(|| {
         header.msg_control = control.as_mut_ptr().cast();
-        header.msg_controllen = fit(control.len());
+        header.msg_controllen = fit(CONTROL_BYTES);
         // SAFETY: `header` points at `parts` and `control`, both alive, writable and of the lengths stated.
         check_size(unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, flags) })
     })?;
-    let filled = widen(header.msg_controllen).min(control.len());
-    Ok(take_arrived(
-        bytes,
-        header.msg_flags,
-        &control[..filled],
-        fds,
-    ))
+    let control = control.filled(widen(header.msg_controllen));
+    Ok(take_arrived(bytes, header.msg_flags, control, fds))
 }
 
 /// Makes of what the kernel reports of one read, and takes every descriptor that it installed.
+#[inline]
 pub(super) fn take_arrived(
     bytes: usize,
     flags: libc::c_int,

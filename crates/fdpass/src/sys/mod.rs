@@ -9,6 +9,7 @@
 
 use std::io;
 
+mod control;
 mod descriptor;
 mod errno;
 #[cfg_attr(
@@ -54,8 +55,9 @@ mod tcp;
 mod tcp_platform;
 
 pub(crate) use descriptor::{
-    access_mode, borrow_all, close_all, descriptor_limit, duplicate, fstat, is_close_on_exec,
-    is_nonblocking, is_tty, poll_one, read, set_close_on_exec, set_nonblocking, to_status, write,
+    access_mode, borrow_all, close, close_all, descriptor_limit, duplicate, fstat,
+    is_close_on_exec, is_nonblocking, is_tty, poll_one, read, set_close_on_exec, set_nonblocking,
+    to_status, write,
 };
 pub(crate) use errno::errno_name;
 pub(crate) use keeper::{MAX_PORTS as MAX_KEPT_PORTS, adopts_orphans, bury, start as start_keeper};

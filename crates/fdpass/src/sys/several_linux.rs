@@ -4,13 +4,10 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
 
+use super::control::Control;
 use super::message::{Arrived, MAX_SEVERAL, empty_header, fit, receive, take_arrived, widen};
 use super::{check, platform, retry};
 use crate::ancillary::CONTROL_BYTES;
-
-/// Room for the control data of one read, cleared and aligned.
-#[repr(C, align(8))]
-struct Control([u8; CONTROL_BYTES]);
 
 /// Reads at most `arrived.len()` times without waiting, the n-th time into the n-th `piece` bytes of `into`. Returns how
 /// often something was read; fewer than asked means that nothing more was there.
@@ -24,7 +21,7 @@ pub(crate) fn receive_several(
     arrived: &mut [Arrived],
 ) -> io::Result<usize> {
     let count = arrived.len().min(MAX_SEVERAL).min(into.len() / piece);
-    let mut controls = [const { Control([0; CONTROL_BYTES]) }; MAX_SEVERAL];
+    let mut controls = [const { Control::new() }; MAX_SEVERAL];
     let mut parts = [libc::iovec {
         iov_base: ptr::null_mut(),
         iov_len: 0,
@@ -40,7 +37,7 @@ pub(crate) fn receive_several(
     for ((header, part), control) in headers.iter_mut().zip(&mut parts).zip(&mut controls) {
         header.msg_hdr.msg_iov = ptr::from_mut(part);
         header.msg_hdr.msg_iovlen = fit(1);
-        header.msg_hdr.msg_control = control.0.as_mut_ptr().cast();
+        header.msg_hdr.msg_control = control.as_mut_ptr().cast();
         header.msg_hdr.msg_controllen = fit(CONTROL_BYTES);
     }
     let flags = platform::RECEIVE_FLAGS | libc::MSG_DONTWAIT;
@@ -66,9 +63,8 @@ pub(crate) fn receive_several(
         }
         read => widen(read?),
     };
-    for ((header, control), arrived) in headers[..read].iter().zip(&controls).zip(arrived) {
-        let filled = widen(header.msg_hdr.msg_controllen).min(CONTROL_BYTES);
-        let control = &control.0[..filled];
+    for ((header, control), arrived) in headers[..read].iter().zip(&mut controls).zip(arrived) {
+        let control = control.filled(widen(header.msg_hdr.msg_controllen));
         *arrived = take_arrived(
             widen(header.msg_len),
             header.msg_hdr.msg_flags,
