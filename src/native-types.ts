@@ -27,44 +27,26 @@ export interface RawBinding extends PreforkBinding {
   writeFd(fd: number, from: Uint8Array): number;
 
   /**
-   * Gives the arrays of the usual message, once: `fds` to send, and as for `receiveMessage` the other three. They are used
-   * by the next two calls, which take no others: looking an array up costs as much as the rest of a call.
+   * Gives the arrays that messages use, once: `fds` to send (room for 253), `into` for the bytes and `slots` for the
+   * descriptors that arrive (room for 254), and `sheet` ({@link SHEET}) for everything that is a number, both ways.
+   * Looking an array up costs as much as the rest of a call, and three arguments as much as well.
    */
-  messageSetup(fds: Int32Array, into: Uint8Array, slots: Int32Array, meta: Int32Array): void;
-  /** As `sendMessage`, with the numbers in the array that `messageSetup` was given. */
-  sendHere(socket: number, kind: number, data: Uint8Array, count: number, timeout: number): number;
-  /** As `receiveMessage`, into the arrays that `messageSetup` was given. */
-  receiveHere(socket: number, kind: number, maxFds: number, timeout: number): number;
-
+  messageSetup(fds: Int32Array, into: Uint8Array, slots: Int32Array, sheet: Int32Array): void;
+  /** Gives the array into which short messages are copied from now on, in place of the last one. */
+  messagePool(pool: Uint8Array): void;
   /**
-   * One `sendmsg`. `kind` is what `socketKind()` returned for `socket`, or 0 to have it checked.
-   * `timeout`: -1 as the descriptor is set, 0 never waits, else milliseconds.
-   *
-   * @returns how many bytes were taken
+   * One `sendmsg` of `data` with the first `count` of the registered `fds`. How many bytes were taken is in the sheet.
    */
-  sendMessage(
-    socket: number,
-    kind: number,
-    data: Uint8Array,
-    fds: Int32Array,
-    count: number,
-    timeout: number,
-  ): number;
+  sendHere(data: Uint8Array): void;
+  /** As `sendHere`, with the numbers in an array of the caller's. */
+  sendMessage(data: Uint8Array, fds: Int32Array): void;
   /**
-   * One `recvmsg` into `into`, descriptors into `fds` (room for 254), the rest into `meta` ({@link ReceiveMeta}).
-   * Never throws for a truncation: it is in `meta`, and what came is the caller's. A surplus over `maxFds` is closed.
-   *
-   * @returns how many bytes came, or -1 at the end of a stream
+   * One `recvmsg` into the registered arrays. Never throws for a truncation: it is in the sheet, and what came is the
+   * caller's. A surplus over `count` descriptors is closed.
    */
-  receiveMessage(
-    socket: number,
-    kind: number,
-    into: Uint8Array,
-    fds: Int32Array,
-    meta: Int32Array,
-    maxFds: number,
-    timeout: number,
-  ): number;
+  receiveHere(): void;
+  /** As `receiveHere`, the bytes into an array of the caller's. */
+  receiveMessage(into: Uint8Array): void;
 
   /**
    * Prepares this environment for channels; once, before the first `channelOpen`.
@@ -140,24 +122,39 @@ export interface RawBinding extends PreforkBinding {
   watchStop(watch: number): void;
 }
 
-/** Integers in `meta` after `receiveMessage`. */
-export const ReceiveMeta = {
-  /** How many descriptors are in `fds`. */
-  count: 0,
+/** A message of `receiveHere` with at most so many bytes is copied into the pool. */
+export const SHORT_BYTES = 256;
+
+/** The integers of `sheet`: what a call of `sendHere` and its like is asked, and what a receive answers. */
+export const SHEET = {
+  /** Asked: the descriptor of the socket. */
+  socket: 0,
+  /** Asked: what `socketKind()` returned for it, or 0 to have it checked. */
+  kind: 1,
+  /** Asked: how many descriptors to send, or how many are wanted. */
+  count: 2,
+  /** Asked: -1 as the descriptor is set, 0 never waits, else milliseconds. */
+  timeout: 3,
+  /** Asked: where in the pool there is room for a short message. */
+  pooled: 4,
+  /** How many bytes were taken, or came; -1 at the end of a stream. */
+  bytes: 5,
+  /** How many descriptors are in `slots`. */
+  fds: 6,
   /** Bits: 1 data truncated, 2 surplus, 4 descriptor limit, 8 refused. */
-  flags: 1,
+  flags: 7,
   /** How many descriptors arrived, closed ones included. */
-  arrived: 2,
+  arrived: 8,
   /** How many were sent, or -1 when the kernel does not tell. */
-  sent: 3,
+  sent: 9,
   /** 1 when the three below hold the sender's credentials. */
-  hasCredentials: 4,
-  pid: 5,
-  uid: 6,
-  gid: 7,
+  hasCredentials: 10,
+  pid: 11,
+  uid: 12,
+  gid: 13,
   /** A process descriptor of the sender (in the ledger), or -1. */
-  pidfd: 8,
-  length: 9,
+  pidfd: 14,
+  length: 15,
 } as const;
 
 /** Integers of one message in the `meta` of a batch. */

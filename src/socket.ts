@@ -1,9 +1,9 @@
 import { type MessageCredentials, socketNumber } from './credentials.js';
 import { calling, FdpassError, fromNative, refusal, shown } from './errors.js';
-import { type Fd, needSocketKind, ownNumber } from './fd.js';
+import { Fd, needSocketKind, ownNumber, peekNumber } from './fd.js';
 import { type FdList, ownList } from './fd-list.js';
 import { native } from './native.js';
-import { ReceiveMeta } from './native-types.js';
+import { SHEET, SHORT_BYTES } from './native-types.js';
 import { type Collecting, collect, listed, Move, numbers, type Sendable, usual } from './sendable.js';
 
 /** The kinds of Unix domain sockets, numbered as the binding has them. */
@@ -19,20 +19,32 @@ const FD_ROOM = 254;
 const DEFAULT_BYTES = 64 * 1024;
 /** A larger buffer than this is made for one call and not kept. */
 const KEPT_BYTES = 1024 * 1024;
+const POOL_BYTES = 64 * SHORT_BYTES;
 /** The longest wait: the kernel's `int` of milliseconds. */
 const MAX_TIMEOUT = 0x7fff_ffff;
 
 const arrived = new Int32Array(FD_ROOM);
-const meta = new Int32Array(ReceiveMeta.length);
+/** Written right before a call of the binding: code of the user that runs in between may send a message of its own. */
+const sheet = new Int32Array(SHEET.length);
 const buffer = new Uint8Array(DEFAULT_BYTES);
+const inspected = Symbol.for('nodejs.util.inspect.custom');
 /** For those who ask for more; grows up to {@link KEPT_BYTES}. */
 let largeBuffer = buffer;
 
-native.messageSetup(usual, buffer, arrived, meta);
+/**
+ * Where short messages are until somebody looks at them: an array of its own for each would be the dearest part of a
+ * receive. As Node's own pool for buffers it lives as long as a message with bytes in it; but no user ever sees it.
+ */
+let pool = new Uint8Array(POOL_BYTES);
+let pooled = 0;
+
+native.messageSetup(usual, buffer, arrived, sheet);
+native.messagePool(pool);
 
 // Looked up once: the object of the binding is a slow one, and these are called for every message.
 const { sendHere, sendMessage: sendFrom, receiveHere, receiveMessage: receiveInto } = native;
-const { count: COUNT, flags: FLAGS, hasCredentials: HAS_CREDENTIALS, pidfd: PIDFD } = ReceiveMeta;
+const { socket: SOCKET, kind: KIND, count: COUNT, timeout: TIMEOUT, pooled: POOLED } = SHEET;
+const { bytes: BYTES, fds: FDS, flags: FLAGS, hasCredentials: HAS_CREDENTIALS, pidfd: PIDFD } = SHEET;
 
 /** How a message is sent. */
 export interface SendMessageOptions {
@@ -86,15 +98,32 @@ export interface ReceivedMessage extends Disposable {
 }
 
 class Received implements ReceivedMessage {
-  readonly data: Uint8Array;
   readonly fds: FdList;
   declare credentials?: MessageCredentials;
   declare pidfd?: Fd;
   declare truncated?: Truncation;
+  #bytes: Uint8Array;
+  /** Where in `#bytes` the message begins, as long as they are the pool. */
+  #from: number;
+  readonly #length: number;
 
-  constructor(data: Uint8Array, fds: FdList) {
-    this.data = data;
+  constructor(fds: FdList, bytes: Uint8Array, from: number, length: number) {
     this.fds = fds;
+    this.#bytes = bytes;
+    this.#from = from;
+    this.#length = length;
+  }
+
+  get data(): Uint8Array {
+    if (this.#from < 0) return this.#bytes;
+    this.#bytes = this.#bytes.slice(this.#from, this.#from + this.#length);
+    this.#from = -1;
+    return this.#bytes;
+  }
+
+  /** What the console shows: a getter would not be. */
+  [inspected](): object {
+    return { ...this, data: this.data };
   }
 
   [Symbol.dispose](): void {
@@ -168,8 +197,8 @@ export function sendMessage(
   fds?: Iterable<Sendable>,
   options?: SendMessageOptions,
 ): number {
-  const number = socketNumber('send on', socket);
-  const kind = typeof socket === 'number' ? 0 : needSocketKind('send on', socket);
+  const kind = socket instanceof Fd ? needSocketKind('send on', socket) : 0;
+  const number = socket instanceof Fd ? peekNumber(socket) : socketNumber('send on', socket);
   const bytes = bytesOf(data);
   if (options !== undefined) return sendWith(number, kind, bytes, fds, options);
   return send(number, kind, bytes, fds === undefined ? 0 : collect(fds, lending), -1);
@@ -207,8 +236,8 @@ export function receiveMessage(
   socket: Fd | number,
   options?: ReceiveMessageOptions,
 ): ReceivedMessage | undefined {
-  const number = socketNumber('receive from', socket);
-  const kind = typeof socket === 'number' ? 0 : needSocketKind('receive from', socket);
+  const kind = socket instanceof Fd ? needSocketKind('receive from', socket) : 0;
+  const number = socket instanceof Fd ? peekNumber(socket) : socketNumber('receive from', socket);
   if (options !== undefined) return receiveWith(number, kind, options);
   const length = receive(number, kind, buffer, MAX_FDS, -1);
   return length < 0 ? undefined : deliver(buffer, length, 'error');
@@ -241,13 +270,14 @@ function sendWith(
 
 function send(socket: number, kind: number, bytes: Uint8Array, count: number, timeout: number): number {
   const fds = count === 0 ? usual : numbers;
+  ask(socket, kind, count, timeout);
   try {
-    return fds === usual
-      ? sendHere(socket, kind, bytes, count, timeout)
-      : sendFrom(socket, kind, bytes, fds, count, timeout);
+    if (fds === usual) sendHere(bytes);
+    else sendFrom(bytes, fds);
   } catch (thrown) {
     throw explained(thrown, fds, count);
   }
+  return sheet[BYTES] ?? 0;
 }
 
 /** The kernel does not say which number is not open. */
@@ -287,24 +317,44 @@ function receiveWith(
 }
 
 function receive(socket: number, kind: number, into: Uint8Array, maxFds: number, timeout: number): number {
+  if (pooled + SHORT_BYTES > POOL_BYTES) renewPool();
+  ask(socket, kind, maxFds, timeout);
+  sheet[POOLED] = pooled;
   try {
-    return into === buffer
-      ? receiveHere(socket, kind, maxFds, timeout)
-      : receiveInto(socket, kind, into, arrived, meta, maxFds, timeout);
+    if (into === buffer) receiveHere();
+    else receiveInto(into);
   } catch (thrown) {
     throw fromNative(thrown);
   }
+  return sheet[BYTES] ?? 0;
+}
+
+function renewPool(): void {
+  pool = new Uint8Array(POOL_BYTES);
+  pooled = 0;
+  native.messagePool(pool);
+}
+
+function ask(socket: number, kind: number, count: number, timeout: number): void {
+  sheet[SOCKET] = socket;
+  sheet[KIND] = kind;
+  sheet[COUNT] = count;
+  sheet[TIMEOUT] = timeout;
 }
 
 /** Makes a message of what `receive` left in the scratch arrays: from here on the list owns the descriptors. */
 function deliver(from: Uint8Array, length: number, truncation: 'error' | 'partial'): ReceivedMessage {
-  const fds = ownList(arrived, meta[COUNT] ?? 0);
-  const message = new Received(from.slice(0, length), fds);
-  const pidfd = meta[PIDFD] ?? -1;
+  const fds = ownList(arrived, sheet[FDS] ?? 0);
+  const message =
+    from === buffer && length <= SHORT_BYTES
+      ? new Received(fds, pool, pooled, length)
+      : new Received(fds, from.slice(0, length), -1, length);
+  pooled += length <= SHORT_BYTES ? length : 0;
+  const pidfd = sheet[PIDFD] ?? -1;
   if (pidfd >= 0) message.pidfd = ownNumber(pidfd);
-  if (meta[HAS_CREDENTIALS] !== 0)
-    message.credentials = { pid: metaAt('pid'), uid: metaAt('uid') >>> 0, gid: metaAt('gid') >>> 0 };
-  if (meta[FLAGS] === 0) return message;
+  if (sheet[HAS_CREDENTIALS] !== 0)
+    message.credentials = { pid: answer('pid'), uid: answer('uid') >>> 0, gid: answer('gid') >>> 0 };
+  if (sheet[FLAGS] === 0) return message;
 
   const truncated = truncationOf();
   if (truncation === 'error') {
@@ -315,19 +365,19 @@ function deliver(from: Uint8Array, length: number, truncation: 'error' | 'partia
   return message;
 }
 
-function metaAt(field: keyof typeof ReceiveMeta): number {
-  return meta[ReceiveMeta[field]] ?? 0;
+function answer(field: keyof typeof SHEET): number {
+  return sheet[SHEET[field]] ?? 0;
 }
 
 function truncationOf(): Truncation {
-  const flags = metaAt('flags');
-  const sent = metaAt('sent');
+  const flags = answer('flags');
+  const sent = answer('sent');
   const descriptors = flags & 2 ? 'surplus' : flags & 4 ? 'limit' : flags & 8 ? 'refused' : undefined;
   return {
     data: (flags & 1) !== 0,
     ...(descriptors !== undefined && { descriptors }),
     ...(sent >= 0 && { sent }),
-    received: metaAt('arrived'),
+    received: answer('arrived'),
   };
 }
 

@@ -1,5 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { inspect } from 'node:util';
 import { Fd, FdpassError, receiveMessage, sendMessage, socketPair } from 'fdpass';
 import { describe, expect, it } from 'vitest';
 import {
@@ -204,6 +205,35 @@ describe('a stream', () => {
     expect(taken).toBeGreaterThan(0);
     expect(taken).toBeLessThan(size);
     expect(received(right).fds.length).toBe(1);
+  });
+});
+
+describe('the bytes of a message', () => {
+  it('stay its own when they are looked at after hundreds of others', () => {
+    const [left, right] = pair('datagram');
+    const sent = Array.from({ length: 300 }, (_, n) => `${n}:`.padEnd(1 + ((n * 7) % 300), 'x'));
+    const messages = sent.map((one) => {
+      sendMessage(left, one);
+      return received(right);
+    });
+    expect(messages.map(({ data }) => text(data))).toEqual(sent);
+  });
+
+  it.each([5, 256, 257, 5000])('%d of them are an array of their own, the same at each look', (length) => {
+    const [left, right] = pair('datagram');
+    sendMessage(left, 'a'.repeat(length));
+    sendMessage(left, 'b'.repeat(length));
+    const [first, second] = [received(right), received(right)];
+    expect(first.data.buffer.byteLength).toBe(length);
+    expect(first.data).toBe(first.data);
+    first.data.fill(0);
+    expect(text(second.data)).toBe('b'.repeat(length));
+  });
+
+  it('are shown by the console', () => {
+    const [left, right] = pair();
+    sendMessage(left, 'hi');
+    expect(inspect(received(right))).toMatch(/data: Uint8Array\(2\) \[ 104, 105 \]/);
   });
 });
 

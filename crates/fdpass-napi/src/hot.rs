@@ -20,11 +20,7 @@ extern "C" fn close_fd(env: napi_env, info: napi_callback_info) -> napi_value {
         let number = call.int(0);
         if let Some(fd) = fd::own(number) {
             call.state.ledger.borrow_mut().remove(number);
-            // Not by dropping it: a program may have closed the number by other means, for which a debug build aborts.
-            let mut fds = call.state.arrivals.take();
-            fds.push(fd);
-            descriptor::close_all(&mut fds);
-            call.state.arrivals.replace(fds);
+            descriptor::close(fd);
         }
         Ok(Value::Undefined)
     })

@@ -75,6 +75,11 @@ pub(crate) enum Value {
 }
 
 /// The body of every raw callback: fetch the arguments, run, turn an error or a panic into an exception.
+#[expect(
+    clippy::inline_always,
+    reason = "compiled for size, a hot call would make a call of each of these"
+)]
+#[inline(always)]
 pub(crate) fn enter<'call, const N: usize>(
     env: napi_env,
     info: napi_callback_info,
@@ -110,6 +115,11 @@ pub(crate) fn enter<'call, const N: usize>(
 }
 
 impl Value {
+    #[expect(
+        clippy::inline_always,
+        reason = "compiled for size, a hot call would make a call of each of these"
+    )]
+    #[inline(always)]
     fn to_js(self, env: napi_env) -> napi_value {
         match self {
             Self::Undefined => ptr::null_mut(),
@@ -127,6 +137,11 @@ impl<'call, const N: usize> Call<'call, N> {
     }
 
     /// An integer; what is no number is -1, which no function takes for a descriptor.
+    #[expect(
+        clippy::inline_always,
+        reason = "compiled for size, a hot call would make a call of each of these"
+    )]
+    #[inline(always)]
     pub(crate) fn int(&self, index: usize) -> i32 {
         let mut value = -1;
         // SAFETY: `value` is written only when the argument is a number.
@@ -156,6 +171,11 @@ impl<'call, const N: usize> Call<'call, N> {
     }
 
     /// The bytes of a `Uint8Array`; an empty slice for anything else.
+    #[expect(
+        clippy::inline_always,
+        reason = "compiled for size, a hot call would make a call of each of these"
+    )]
+    #[inline(always)]
     pub(crate) fn bytes(&self, index: usize) -> &'call mut [u8] {
         view(typed_array(
             self.env,
@@ -187,6 +207,11 @@ impl<'call, const N: usize> Call<'call, N> {
 pub(crate) type Elements = (*mut c_void, usize);
 
 /// The elements of the typed array `value`, or nothing if it is not of that type.
+#[expect(
+    clippy::inline_always,
+    reason = "compiled for size, a hot call would make a call of each of these"
+)]
+#[inline(always)]
 pub(crate) fn typed_array(
     env: napi_env,
     value: napi_value,
@@ -220,6 +245,11 @@ impl Element for i32 {}
 impl Element for f64 {}
 
 /// A view of a typed array's elements for the length of a native call.
+#[expect(
+    clippy::inline_always,
+    reason = "compiled for size, a hot call would make a call of each of these"
+)]
+#[inline(always)]
 pub(crate) fn view<'call, T: Element>((data, length): Elements) -> &'call mut [T] {
     if data.is_null() {
         return &mut [];

@@ -1,8 +1,9 @@
 //! One message by one call, as raw Node-API callbacks (`src/native-types.ts`).
 //!
-//! Looking an array up in its JavaScript object costs as much as the rest of a call. So the arrays of the usual call are
-//! given once (`messageSetup`), and `sendHere` and `receiveHere` use those; the other two take their own.
+//! Looking an array up in its JavaScript object costs as much as the rest of a call, and so do a few arguments. So the
+//! arrays of the usual call are given once (`messageSetup`), one of them the sheet with everything that is a number.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use fdpass::error::LossCause;
@@ -17,6 +18,7 @@ use crate::state::State;
 
 pub(crate) fn register(exports: &Exports<'_>) -> napi::Result<()> {
     exports.function(c"messageSetup", Some(message_setup))?;
+    exports.function(c"messagePool", Some(message_pool))?;
     exports.function(c"sendHere", Some(send_here))?;
     exports.function(c"receiveHere", Some(receive_here))?;
     exports.function(c"sendMessage", Some(send_message))?;
@@ -30,24 +32,102 @@ pub(crate) struct Arrays {
     sent: Elements,
     into: Elements,
     slots: Elements,
-    meta: Elements,
+    sheet: Elements,
+    /// Where short messages are copied, and what keeps that alive.
+    pool: RefCell<Option<(Elements, Reference)>>,
     _references: [Reference; 4],
 }
 
 impl Arrays {
-    fn new(env: napi_env, [sent, into, slots, meta]: [napi_value; 4]) -> Result<Self, Failure> {
+    fn new(env: napi_env, [sent, into, slots, sheet]: [napi_value; 4]) -> Result<Self, Failure> {
         Ok(Self {
             sent: js::typed_array(env, sent, TypedarrayType::int32_array),
             into: js::typed_array(env, into, TypedarrayType::uint8_array),
             slots: js::typed_array(env, slots, TypedarrayType::int32_array),
-            meta: js::typed_array(env, meta, TypedarrayType::int32_array),
+            sheet: js::typed_array(env, sheet, TypedarrayType::int32_array),
+            pool: RefCell::default(),
             _references: [
                 Reference::new(env, sent)?,
                 Reference::new(env, into)?,
                 Reference::new(env, slots)?,
-                Reference::new(env, meta)?,
+                Reference::new(env, sheet)?,
             ],
         })
+    }
+
+    /// What the sheet asks for.
+    fn asked(&self) -> Asked {
+        match *js::view(self.sheet) {
+            [socket, kind, count, timeout, pooled, ..] => Asked {
+                socket,
+                kind,
+                count: usize::try_from(count).unwrap_or(0),
+                timeout,
+                pooled: usize::try_from(pooled).unwrap_or(usize::MAX),
+            },
+            _ => Asked::NOTHING,
+        }
+    }
+
+    /// Copies a short message that was received `into` the usual array to where JavaScript may look at it later.
+    fn pool_short(&self, from: &[u8]) {
+        let sheet: &[i32] = js::view(self.sheet);
+        let length = sheet
+            .get(ASKED)
+            .map_or(0, |bytes| usize::try_from(*bytes).unwrap_or(0));
+        let at = self.asked().pooled;
+        let pool = self.pool.borrow();
+        if let (Some((elements, _)), true) = (&*pool, length <= SHORT_BYTES) {
+            let pool: &mut [u8] = js::view(*elements);
+            if let Some(place) = pool.get_mut(at..at.saturating_add(length)) {
+                place.copy_from_slice(&from[..length]);
+            }
+        }
+    }
+
+    /// Writes what a receive brought into the sheet, behind what was asked.
+    fn answer<const N: usize>(&self, values: [i32; N]) {
+        let sheet: &mut [i32] = js::view(self.sheet);
+        if let Some(answers) = sheet.get_mut(ASKED..ASKED + N) {
+            answers.copy_from_slice(&values);
+        }
+    }
+}
+
+/// A message with at most so many bytes is copied into the pool.
+const SHORT_BYTES: usize = 256;
+
+/// How many integers of the sheet are asked.
+const ASKED: usize = 5;
+
+/// One call, as the sheet has it.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    socket: i32,
+    /// What `socketKind` said of the same open descriptor, or 0 to look now.
+    kind: i32,
+    count: usize,
+    timeout: i32,
+    /// Where in the pool there is room for a short message.
+    pooled: usize,
+}
+
+impl Asked {
+    /// Names no descriptor.
+    const NOTHING: Self = Self {
+        socket: -1,
+        kind: 0,
+        count: 0,
+        timeout: 0,
+        pooled: usize::MAX,
+    };
+
+    fn socket<'call>(self) -> Result<Socket<'call>, fdpass::Error> {
+        let fd = fd::borrow(self.socket)?;
+        match kind_from(self.kind) {
+            Some(kind) => Ok(Socket::known(fd, kind)),
+            None => Socket::check(fd),
+        }
     }
 }
 
@@ -67,94 +147,78 @@ extern "C" fn message_setup(env: napi_env, info: napi_callback_info) -> napi_val
     })
 }
 
+extern "C" fn message_pool(env: napi_env, info: napi_callback_info) -> napi_value {
+    js::enter(env, info, |call: &Call<'_, 1>| {
+        let elements = js::typed_array(env, call.raw(0), TypedarrayType::uint8_array);
+        let reference = Reference::new(env, call.raw(0))?;
+        let before = arrays(call.state)?
+            .pool
+            .replace(Some((elements, reference)));
+        if let Some((_elements, reference)) = before {
+            reference.delete();
+        }
+        Ok(Value::Undefined)
+    })
+}
+
 extern "C" fn send_here(env: napi_env, info: napi_callback_info) -> napi_value {
-    js::enter(env, info, |call: &Call<'_, 5>| {
-        let socket = socket(call.int(0), call.int(1))?;
-        let numbers = js::view(arrays(call.state)?.sent);
-        send(socket, call.bytes(2), numbers, call.count(3), call.int(4))
+    js::enter(env, info, |call: &Call<'_, 1>| {
+        let arrays = arrays(call.state)?;
+        send(arrays, call.bytes(0), js::view(arrays.sent))
     })
 }
 
 extern "C" fn send_message(env: napi_env, info: napi_callback_info) -> napi_value {
-    js::enter(env, info, |call: &Call<'_, 6>| {
-        let socket = socket(call.int(0), call.int(1))?;
-        send(
-            socket,
-            call.bytes(2),
-            call.ints(3),
-            call.count(4),
-            call.int(5),
-        )
+    js::enter(env, info, |call: &Call<'_, 2>| {
+        send(arrays(call.state)?, call.bytes(0), call.ints(1))
     })
 }
 
-fn send(
-    socket: Socket<'_>,
-    data: &[u8],
-    numbers: &[i32],
-    count: usize,
-    timeout: i32,
-) -> Result<Value, Failure> {
-    let fds = fd::borrow_all(numbers.get(..count).unwrap_or_default())?;
-    let sent = message::send(socket, data, fds, wait(timeout))?;
-    Ok(Value::Int(int(sent)))
+fn send(arrays: &Arrays, data: &[u8], numbers: &[i32]) -> Result<Value, Failure> {
+    let asked = arrays.asked();
+    let fds = fd::borrow_all(numbers.get(..asked.count).unwrap_or_default())?;
+    let sent = message::send(asked.socket()?, data, fds, wait(asked.timeout))?;
+    arrays.answer([int(sent)]);
+    Ok(Value::Undefined)
 }
 
 extern "C" fn receive_here(env: napi_env, info: napi_callback_info) -> napi_value {
-    js::enter(env, info, |call: &Call<'_, 4>| {
-        let socket = socket(call.int(0), call.int(1))?;
+    js::enter(env, info, |call: &Call<'_, 0>| {
         let arrays = arrays(call.state)?;
-        let mut room = Room {
-            into: js::view(arrays.into),
-            slots: js::view(arrays.slots),
-            meta: js::view(arrays.meta),
-        };
-        receive(call.state, socket, &mut room, call.count(2), call.int(3))
+        let bytes = js::view(arrays.into);
+        receive(call.state, arrays, bytes)?;
+        arrays.pool_short(bytes);
+        Ok(Value::Undefined)
     })
 }
 
 extern "C" fn receive_message(env: napi_env, info: napi_callback_info) -> napi_value {
-    js::enter(env, info, |call: &Call<'_, 7>| {
-        let socket = socket(call.int(0), call.int(1))?;
-        let mut room = Room {
-            into: call.bytes(2),
-            slots: call.ints(3),
-            meta: call.ints(4),
-        };
-        receive(call.state, socket, &mut room, call.count(5), call.int(6))
+    js::enter(env, info, |call: &Call<'_, 1>| {
+        receive(call.state, arrays(call.state)?, call.bytes(0))?;
+        Ok(Value::Undefined)
     })
 }
 
-/// Where a message goes.
-struct Room<'call> {
-    into: &'call mut [u8],
-    slots: &'call mut [i32],
-    meta: &'call mut [i32],
-}
-
-fn receive(
-    state: &State,
-    socket: Socket<'_>,
-    room: &mut Room<'_>,
-    max_fds: usize,
-    timeout: i32,
-) -> Result<Value, Failure> {
+fn receive(state: &State, arrays: &Arrays, into: &mut [u8]) -> Result<(), Failure> {
+    let asked = arrays.asked();
     let limits = ReceiveLimits {
-        max_fds,
+        max_fds: asked.count,
         truncation: TruncationPolicy::Partial,
-        wait: wait(timeout),
+        wait: wait(asked.timeout),
     };
     let mut fds = state.arrivals.take();
-    let result = message::receive_reusing(socket, room.into, &mut fds, &limits);
+    let result = message::receive_reusing(asked.socket()?, into, &mut fds, &limits);
     let mut ledger = state.ledger.borrow_mut();
     let count = fds.len();
-    for (slot, fd) in room.slots.iter_mut().zip(fds.drain(..)) {
+    let slots: &mut [i32] = js::view(arrays.slots);
+    for (slot, fd) in slots.iter_mut().zip(fds.drain(..)) {
         *slot = fd::give(fd);
         ledger.enter(*slot);
     }
     state.arrivals.replace(fds);
     let Some((received, truncation)) = result? else {
-        return Ok(Value::Int(-1));
+        arrays.answer([-1]);
+        return Ok(());
     };
     let pidfd = received.pidfd.map_or(-1, fd::give);
     if pidfd >= 0 {
@@ -169,7 +233,8 @@ fn receive(
         )
     });
     let flags = i32::from(truncation.data) | truncation.descriptors.map_or(0, cause_bit);
-    let values = [
+    arrays.answer([
+        int(received.bytes),
         int(count),
         flags,
         int(truncation.arrived),
@@ -179,11 +244,8 @@ fn receive(
         uid,
         gid,
         pidfd,
-    ];
-    for (slot, value) in room.meta.iter_mut().zip(values) {
-        *slot = value;
-    }
-    Ok(Value::Int(int(received.bytes)))
+    ]);
+    Ok(())
 }
 
 fn int(count: usize) -> i32 {
@@ -195,15 +257,6 @@ fn cause_bit(cause: LossCause) -> i32 {
         LossCause::Surplus => 2,
         LossCause::DescriptorLimit => 4,
         _ => 8,
-    }
-}
-
-/// `kind`: what `socketKind` said of the same open descriptor, or 0 to look now.
-fn socket<'call>(number: i32, kind: i32) -> Result<Socket<'call>, fdpass::Error> {
-    let fd = fd::borrow(number)?;
-    match kind_from(kind) {
-        Some(kind) => Ok(Socket::known(fd, kind)),
-        None => Socket::check(fd),
     }
 }
 
