@@ -8,6 +8,7 @@ use super::acks::{Owed, Unacknowledged};
 use super::config::Config;
 use super::error::{LinkError, SendFailure, Waited};
 use super::flush::Pressure;
+use super::habit::Habit;
 use super::inbox::Inbox;
 use super::outbox::{Load, Outbox};
 use super::transport::{SocketTransport, Transport};
@@ -63,6 +64,7 @@ pub struct Link<T: Transport = SocketTransport> {
     pub(super) goodbye: Goodbye,
 
     pub(super) inbox: Inbox,
+    pub(super) habit: Habit,
     pub(super) owed: Owed,
     pub(super) peer: Option<Preamble>,
     pub(super) read_ended: bool,
@@ -80,6 +82,7 @@ impl<T: Transport> Link<T> {
     pub fn new(transport: T, config: Config) -> Self {
         Self {
             inbox: Inbox::new(config.limits),
+            habit: Habit::default(),
             transport,
             config,
             state: State::Open,

@@ -54,6 +54,7 @@ mod connection;
 mod deliver;
 mod error;
 mod flush;
+mod habit;
 mod inbox;
 mod outbox;
 mod receive;

@@ -41,8 +41,8 @@ enum Read {
 }
 
 impl<T: Transport> Link<T> {
-    /// Reads what is there and hands complete messages to `sink`, in order, until the socket is drained, `budget` is used
-    /// up, or the sink stops. `buffer` is lent for the call; one serves all links of an event loop. Acknowledgements
+    /// Reads what is there and hands complete messages to `sink`, in order, until the socket is drained (or, where messages
+    /// come one by one, likely is), `budget` is used up, or the sink stops. `buffer` is lent for the call; one serves all links of an event loop. Acknowledgements
     /// are written before this returns, as far as the socket takes them.
     ///
     /// # Errors
@@ -88,6 +88,7 @@ impl<T: Transport> Link<T> {
         pass: &mut Pass<'_, S>,
     ) -> Result<Stop, LinkError> {
         let (mut dry, mut burst) = (false, false);
+        let mut reads = 0u32;
         loop {
             if let Some(stop) = self.parse(pass)? {
                 return Ok(stop);
@@ -104,16 +105,29 @@ impl<T: Transport> Link<T> {
             if tally.bytes >= budget.bytes || tally.messages >= budget.messages || full {
                 return Ok(Stop::Budget);
             }
+            let second = reads == 1 && burst && self.holds_nothing(pass);
+            if second && self.habit.expects_nothing_more() {
+                return Ok(Stop::Drained);
+            }
             let read = match self.reads_at_once(pass, burst) {
                 0 | 1 => self.read(pass)?,
-                reads => self.read_several(pass, reads)?,
+                several => self.read_several(pass, several)?,
             };
+            reads += 1;
+            if second {
+                self.habit.note(matches!(read, Read::Blocked));
+            }
             match read {
                 Read::Some { dry: d, burst: b } => (dry, burst) = (d, b),
                 Read::Blocked => return Ok(Stop::Drained),
                 Read::End => return self.end_reading(),
             }
         }
+    }
+
+    /// Everything that was read is handed over.
+    fn holds_nothing<S: ?Sized>(&self, pass: &Pass<'_, S>) -> bool {
+        pass.buffer.unread().is_empty() && !self.inbox.is_amid()
     }
 
     /// Reads once: into the buffer, or, when only the payload of a long message can come, straight to where it goes.

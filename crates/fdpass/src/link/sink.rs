@@ -256,7 +256,8 @@ pub struct Received {
 /// Why a wake-up stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// Nothing more is there now: wait until the socket is readable (level-triggered).
+    /// Nothing more is there now, or likely not: wait until the socket is readable. An event loop that tells of readiness
+    /// only once (edge-triggered) would miss what is.
     Drained,
     /// The budget is used up: call again soon, without waiting for the socket.
     Budget,

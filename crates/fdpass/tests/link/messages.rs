@@ -1,6 +1,7 @@
 //! Messages arrive whole, in order, each with its own descriptors.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
 use crate::support::{Keep, Tag, pair, settle};
 use fdpass::link::{Budget, FdBatch, MessageMeta, ReadBuffer, SendOptions, Sink, SinkStatus, Stop};
@@ -196,4 +197,29 @@ fn an_idle_link_keeps_no_memory_for_reading() {
         "{}",
         size_of_val(&right.link)
     );
+}
+
+#[test]
+fn messages_behind_one_that_came_alone_a_hundred_times_are_not_forgotten() {
+    let (mut left, mut right) = pair();
+    let tag = Tag::new();
+    for _ in 0..100 {
+        left.send(b"alone", &[tag.fd()]);
+        assert_eq!(right.receive().unwrap().messages, 1);
+    }
+    for _ in 0..40 {
+        left.send(b"together", &[tag.fd()]);
+    }
+    // As an event loop: as long as the socket is readable.
+    let mut wakes = 0;
+    while fdpass::descriptor::wait(right.link.transport().as_fd(), false, Duration::ZERO).unwrap() {
+        right.receive().unwrap();
+        wakes += 1;
+    }
+    assert_eq!(right.got.messages.len(), 140);
+    assert!(wakes < 40, "the habit was given up after {wakes}");
+    for message in 0..140 {
+        let payload: &[u8] = if message < 100 { b"alone" } else { b"together" };
+        right.expect(message, payload, &[&tag]);
+    }
 }
