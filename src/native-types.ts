@@ -29,9 +29,16 @@ export interface RawBinding extends PreforkBinding {
   /**
    * Gives the arrays that messages use, once: `fds` to send (room for 253), `into` for the bytes and `slots` for the
    * descriptors that arrive (room for 254), and `sheet` ({@link SHEET}) for everything that is a number, both ways.
-   * Looking an array up costs as much as the rest of a call, and three arguments as much as well.
+   * `outgoing` has the bytes that `channelSendHere` sends. Looking an array up costs as much as the rest of a call, and
+   * three arguments as much as well.
    */
-  messageSetup(fds: Int32Array, into: Uint8Array, slots: Int32Array, sheet: Int32Array): void;
+  messageSetup(
+    fds: Int32Array,
+    into: Uint8Array,
+    slots: Int32Array,
+    sheet: Int32Array,
+    outgoing: Uint8Array,
+  ): void;
   /** Gives the array into which short messages are copied from now on, in place of the last one. */
   messagePool(pool: Uint8Array): void;
   /**
@@ -88,6 +95,10 @@ export interface RawBinding extends PreforkBinding {
    * @returns the message id when it was written whole, minus the id when (part of) it is queued
    */
   channelSend(handle: number, data: Uint8Array, fds: Int32Array, count: number, flags: number): number;
+  /** As `channelSend`: `length` bytes of the registered `outgoing`, `count` of the registered `fds` ({@link SEND_SHEET}). */
+  channelSendHere(): number;
+  /** From inside `onBatch`: closes what is left of the descriptors in the registered `fds`. */
+  channelCloseBatch(): void;
   /** Takes a queued message back, if no byte of it has left. Its descriptors are closed. */
   channelAbort(handle: number, id: number): boolean;
   /** Starts (true) or stops (false) reading. Messages that are buffered come by `onBatch` later, never from inside this call. */
@@ -156,6 +167,9 @@ export const SHEET = {
   pidfd: 14,
   length: 15,
 } as const;
+
+/** The integers of `sheet` that `channelSendHere` is asked. */
+export const SEND_SHEET = { handle: 0, length: 1, count: 2, flags: 3 } as const;
 
 /** Integers of one message in the `meta` of a batch. */
 export const RECORD = {

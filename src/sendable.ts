@@ -5,6 +5,7 @@ import { refusal, shown } from './errors.js';
 import { closeBecause, Fate, Fd, needNumber } from './fd.js';
 import { closeMovedList, collectList, FdList } from './fd-list.js';
 import { checkNumber, endMoved, type HasFd, numberOf, type Use } from './node-objects.js';
+import { usual } from './shared-arrays.js';
 
 /** Objects of the library itself that can be sent, a channel for one, tell their descriptor by this. */
 export const lend: unique symbol = Symbol('fdpass.lend');
@@ -26,16 +27,6 @@ export interface Lendable {
  * Numbers and objects with an `fd` can be lent, not moved.
  */
 export type Sendable = Fd | number | HasFd | Socket | Server | DatagramSocket | Channel<unknown> | Lendable;
-
-/** Room for the numbers of one message; more is allocated for channels that carry more. */
-const ROOM = 256;
-
-/**
- * Where the numbers of the usual message are.
- *
- * @internal
- */
-export const usual: Int32Array = new Int32Array(ROOM);
 
 /** `undefined` while a collection is under way: an iterable of the user may send a message of its own meanwhile. */
 let free: Int32Array | undefined = usual;
@@ -69,7 +60,7 @@ export function collect(fds: Iterable<Sendable>, how: Collecting): number {
   const room = free;
   free = undefined;
   try {
-    return collectInto(room ?? new Int32Array(ROOM), fds, how);
+    return collectInto(room ?? new Int32Array(usual.length), fds, how);
   } finally {
     free = room;
   }

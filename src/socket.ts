@@ -4,7 +4,8 @@ import { Fd, needSocketKind, ownNumber, peekNumber } from './fd.js';
 import { type FdList, ownList } from './fd-list.js';
 import { native } from './native.js';
 import { SHEET, SHORT_BYTES } from './native-types.js';
-import { type Collecting, collect, listed, Move, numbers, type Sendable, usual } from './sendable.js';
+import { type Collecting, collect, listed, Move, numbers, type Sendable } from './sendable.js';
+import { arrived, buffer, pool, pooled, preparePool, sheet, takeFromPool, usual } from './shared-arrays.js';
 
 /** The kinds of Unix domain sockets, numbered as the binding has them. */
 const KINDS = { stream: 1, datagram: 2, seqpacket: 3 } as const;
@@ -14,32 +15,14 @@ export type SocketType = keyof typeof KINDS;
 
 /** The most descriptors in one message: `SCM_MAX_FD` of Linux, and kept to on macOS. */
 const MAX_FDS = 253;
-/** One more than any peer can send on Linux: macOS accepts 254. */
-const FD_ROOM = 254;
-const DEFAULT_BYTES = 64 * 1024;
 /** A larger buffer than this is made for one call and not kept. */
 const KEPT_BYTES = 1024 * 1024;
-const POOL_BYTES = 64 * SHORT_BYTES;
 /** The longest wait: the kernel's `int` of milliseconds. */
 const MAX_TIMEOUT = 0x7fff_ffff;
 
-const arrived = new Int32Array(FD_ROOM);
-/** Written right before a call of the binding: code of the user that runs in between may send a message of its own. */
-const sheet = new Int32Array(SHEET.length);
-const buffer = new Uint8Array(DEFAULT_BYTES);
 const inspected = Symbol.for('nodejs.util.inspect.custom');
 /** For those who ask for more; grows up to {@link KEPT_BYTES}. */
 let largeBuffer = buffer;
-
-/**
- * Where short messages are until somebody looks at them: an array of its own for each would be the dearest part of a
- * receive. As Node's own pool for buffers it lives as long as a message with bytes in it; but no user ever sees it.
- */
-let pool = new Uint8Array(POOL_BYTES);
-let pooled = 0;
-
-native.messageSetup(usual, buffer, arrived, sheet);
-native.messagePool(pool);
 
 // Looked up once: the object of the binding is a slow one, and these are called for every message.
 const { sendHere, sendMessage: sendFrom, receiveHere, receiveMessage: receiveInto } = native;
@@ -306,7 +289,7 @@ function receiveWith(
   options: ReceiveMessageOptions,
 ): ReceivedMessage | undefined {
   const timeout = timeoutOf('receive', options.timeout);
-  const { maxBytes = DEFAULT_BYTES, maxFds = MAX_FDS, truncation = 'error' } = options;
+  const { maxBytes = buffer.length, maxFds = MAX_FDS, truncation = 'error' } = options;
   checkInteger('receive', 'maxBytes', maxBytes, 1, MAX_TIMEOUT);
   checkInteger('receive', 'maxFds', maxFds, 0, MAX_FDS);
   if (truncation !== 'error' && truncation !== 'partial')
@@ -317,7 +300,7 @@ function receiveWith(
 }
 
 function receive(socket: number, kind: number, into: Uint8Array, maxFds: number, timeout: number): number {
-  if (pooled + SHORT_BYTES > POOL_BYTES) renewPool();
+  preparePool();
   ask(socket, kind, maxFds, timeout);
   sheet[POOLED] = pooled;
   try {
@@ -327,12 +310,6 @@ function receive(socket: number, kind: number, into: Uint8Array, maxFds: number,
     throw fromNative(thrown);
   }
   return sheet[BYTES] ?? 0;
-}
-
-function renewPool(): void {
-  pool = new Uint8Array(POOL_BYTES);
-  pooled = 0;
-  native.messagePool(pool);
 }
 
 function ask(socket: number, kind: number, count: number, timeout: number): void {
@@ -347,9 +324,8 @@ function deliver(from: Uint8Array, length: number, truncation: 'error' | 'partia
   const fds = ownList(arrived, sheet[FDS] ?? 0);
   const message =
     from === buffer && length <= SHORT_BYTES
-      ? new Received(fds, pool, pooled, length)
+      ? new Received(fds, pool, takeFromPool(length), length)
       : new Received(fds, from.slice(0, length), -1, length);
-  pooled += length <= SHORT_BYTES ? length : 0;
   const pidfd = sheet[PIDFD] ?? -1;
   if (pidfd >= 0) message.pidfd = ownNumber(pidfd);
   if (sheet[HAS_CREDENTIALS] !== 0)

@@ -78,7 +78,7 @@ export class Inbox<T> {
   /** Messages of one wake-up, in order. */
   onBatch(count: number, oversized: Oversized): void {
     if (this.#flowing && this.#queue.length === 0) this.#deliverBatch(count, oversized);
-    else if (this.#shut) closeBatch(count, oversized);
+    else if (this.#shut) closeBatch(oversized);
     else this.#takeIn(count, oversized);
   }
 
@@ -201,7 +201,7 @@ export class Inbox<T> {
     } finally {
       // A listener threw, paused, left or ended the channel: the rest is for later, in order, or closed here.
       if (next < count && !this.#shut) this.#keepRest(next, count, oversized);
-      closeBatch(count, oversized);
+      closeBatch(oversized);
     }
   }
 

@@ -2,8 +2,9 @@ import type { Wire } from '../codec.js';
 import { AbortError, type FdpassError, fromNative, refusal } from '../errors.js';
 import { FdList } from '../fd-list.js';
 import { native } from '../native.js';
-import { SEND_ACK } from '../native-types.js';
+import { SEND_ACK, SEND_SHEET } from '../native-types.js';
 import { type Collecting, collect, listed, Move, numbers, type Sendable } from '../sendable.js';
+import { outgoing, sheet, usual } from '../shared-arrays.js';
 
 /** How one message is sent. */
 export interface SendOptions {
@@ -19,6 +20,10 @@ export interface SendOptions {
 interface Sending {
   settle(error?: Error): void;
 }
+
+// Looked up once: the object of the binding is a slow one.
+const { channelSend, channelSendHere } = native;
+const { handle: HANDLE, length: LENGTH, count: COUNT, flags: FLAGS } = SEND_SHEET;
 
 /** More than any peer accepts; the true limit is the peer's, and the core knows it. */
 const MOST_DESCRIPTORS = 1 << 20;
@@ -156,10 +161,21 @@ export class Outbox<T> {
   #give(bytes: Uint8Array, fds: Iterable<Sendable> | undefined, flags: number): number {
     const count = fds === undefined ? 0 : collect(fds, sending);
     try {
-      return native.channelSend(this.#handle, bytes, count === 0 ? NO_NUMBERS : numbers, count, flags);
+      if (bytes.length <= outgoing.length && (count === 0 || numbers === usual))
+        return this.#giveShort(bytes, count, flags);
+      return channelSend(this.#handle, bytes, count === 0 ? NO_NUMBERS : numbers, count, flags);
     } catch (thrown) {
       throw fromNative(thrown);
     }
+  }
+
+  #giveShort(bytes: Uint8Array, count: number, flags: number): number {
+    outgoing.set(bytes);
+    sheet[HANDLE] = this.#handle;
+    sheet[LENGTH] = bytes.length;
+    sheet[COUNT] = count;
+    sheet[FLAGS] = flags;
+    return channelSendHere();
   }
 
   #wait(waiting: Map<number, Sending>, id: number, signal: AbortSignal | undefined): Promise<void> {

@@ -39,6 +39,9 @@ export interface Endpoint {
   onEvent(event: number, a: number, b: unknown): void;
 }
 
+// Looked up once: the object of the binding is a slow one.
+const { channelCloseBatch } = native;
+
 const endpoints: (Endpoint | undefined)[] = [];
 const nothingOversized: Oversized = { bytes: undefined, fds: undefined };
 let prepared = false;
@@ -71,7 +74,7 @@ function onBatch(
   const oversized =
     big === undefined && bigFds === undefined ? nothingOversized : { bytes: big, fds: bigFds };
   const endpoint = endpoints[handle];
-  if (endpoint === undefined) closeBatch(count, oversized);
+  if (endpoint === undefined) closeBatch(oversized);
   else endpoint.onBatch(count, oversized);
 }
 
@@ -90,7 +93,7 @@ export function descriptorsOf(count: number): number {
 }
 
 /** Closes what is still in the batch; entries that were taken or put aside are -1. */
-export function closeBatch(count: number, { fds }: Oversized): void {
-  native.closeMany(arrived, 0, descriptorsOf(count));
+export function closeBatch({ fds }: Oversized): void {
+  channelCloseBatch();
   if (fds !== undefined) native.closeMany(fds, 0, fds.length);
 }

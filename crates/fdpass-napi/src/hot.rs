@@ -5,6 +5,7 @@ use napi::sys::{napi_callback_info, napi_env, napi_value};
 
 use crate::fd;
 use crate::js::{self, Call, Exports, Value};
+use crate::state::State;
 
 pub(crate) fn register(exports: &Exports<'_>) -> napi::Result<()> {
     exports.function(c"closeFd", Some(close_fd))?;
@@ -30,20 +31,25 @@ extern "C" fn close_many(env: napi_env, info: napi_callback_info) -> napi_value 
     js::enter(env, info, |call: &Call<'_, 3>| {
         let (from, to) = (call.count(1), call.count(2));
         let numbers = call.ints(0).get_mut(from..to).unwrap_or_default();
-        let mut fds = call.state.arrivals.take();
-        let mut ledger = call.state.ledger.borrow_mut();
-        for number in numbers {
-            if let Some(fd) = fd::own(*number) {
-                ledger.remove(*number);
-                fds.push(fd);
-                *number = -1;
-            }
-        }
-        drop(ledger);
-        descriptor::close_all(&mut fds);
-        call.state.arrivals.replace(fds);
+        close_numbers(call.state, numbers);
         Ok(Value::Undefined)
     })
+}
+
+/// Closes those of `numbers` that are none below 0, and leaves -1 in their places.
+pub(crate) fn close_numbers(state: &State, numbers: &mut [i32]) {
+    let mut fds = state.arrivals.take();
+    let mut ledger = state.ledger.borrow_mut();
+    for number in numbers {
+        if let Some(fd) = fd::own(*number) {
+            ledger.remove(*number);
+            fds.push(fd);
+            *number = -1;
+        }
+    }
+    drop(ledger);
+    descriptor::close_all(&mut fds);
+    state.arrivals.replace(fds);
 }
 
 extern "C" fn hold(env: napi_env, info: napi_callback_info) -> napi_value {

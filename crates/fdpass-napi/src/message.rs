@@ -33,24 +33,30 @@ pub(crate) struct Arrays {
     into: Elements,
     slots: Elements,
     sheet: Elements,
+    outgoing: Elements,
     /// Where short messages are copied, and what keeps that alive.
     pool: RefCell<Option<(Elements, Reference)>>,
-    _references: [Reference; 4],
+    _references: [Reference; 5],
 }
 
 impl Arrays {
-    fn new(env: napi_env, [sent, into, slots, sheet]: [napi_value; 4]) -> Result<Self, Failure> {
+    fn new(
+        env: napi_env,
+        [sent, into, slots, sheet, outgoing]: [napi_value; 5],
+    ) -> Result<Self, Failure> {
         Ok(Self {
             sent: js::typed_array(env, sent, TypedarrayType::int32_array),
             into: js::typed_array(env, into, TypedarrayType::uint8_array),
             slots: js::typed_array(env, slots, TypedarrayType::int32_array),
             sheet: js::typed_array(env, sheet, TypedarrayType::int32_array),
+            outgoing: js::typed_array(env, outgoing, TypedarrayType::uint8_array),
             pool: RefCell::default(),
             _references: [
                 Reference::new(env, sent)?,
                 Reference::new(env, into)?,
                 Reference::new(env, slots)?,
                 Reference::new(env, sheet)?,
+                Reference::new(env, outgoing)?,
             ],
         })
     }
@@ -67,6 +73,18 @@ impl Arrays {
             },
             _ => Asked::NOTHING,
         }
+    }
+
+    /// A short message for a channel: its handle, bytes, numbers and flags (`SEND_SHEET` in `src/native-types.ts`).
+    pub(crate) fn short_message<'call>(&self) -> (i32, &'call [u8], &'call [i32], i32) {
+        let &mut [handle, length, count, flags, ..] = js::view(self.sheet) else {
+            return (0, &[], &[], 0);
+        };
+        let (bytes, numbers): (&[u8], &[i32]) = (js::view(self.outgoing), js::view(self.sent));
+        let first = |count: i32| ..usize::try_from(count).unwrap_or(0);
+        let bytes = bytes.get(first(length)).unwrap_or_default();
+        let numbers = numbers.get(first(count)).unwrap_or_default();
+        (handle, bytes, numbers, flags)
     }
 
     /// Copies a short message that was received `into` the usual array to where JavaScript may look at it later.
@@ -131,14 +149,15 @@ impl Asked {
     }
 }
 
-fn arrays(state: &State) -> Result<&Arrays, Failure> {
+/// The arrays of this environment.
+pub(crate) fn arrays(state: &State) -> Result<&Arrays, Failure> {
     let arrays = state.arrays.get();
     arrays.ok_or_else(|| Failure::internal("messageSetup() comes first"))
 }
 
 extern "C" fn message_setup(env: napi_env, info: napi_callback_info) -> napi_value {
-    js::enter(env, info, |call: &Call<'_, 4>| {
-        let given = [call.raw(0), call.raw(1), call.raw(2), call.raw(3)];
+    js::enter(env, info, |call: &Call<'_, 5>| {
+        let given = [0, 1, 2, 3, 4].map(|index| call.raw(index));
         let arrays = Arrays::new(env, given)?;
         let first = call.state.arrays.set(arrays).is_ok();
         first

@@ -8,6 +8,7 @@ use napi::sys::{TypedarrayType, napi_value};
 
 use super::setup::{RECORD_SIZE, Setup, Shared};
 use crate::fd;
+use crate::hot;
 use crate::js;
 use crate::state::State;
 
@@ -118,12 +119,21 @@ impl<'call> Batch<'call> {
             self.big.unwrap_or_else(absent),
             self.big_fds.unwrap_or_else(absent),
         ];
+        state.channels.batch_fds.set(fds_used);
         setup.call_on_batch(&arguments);
+        state.channels.batch_fds.set(0);
         let Shared { meta, fds, .. } = setup.shared();
         if meta.last() == Some(&0) {
             close_all(state, fds[..fds_used].iter().chain(&big_numbers));
         }
     }
+}
+
+/// Closes what JavaScript, which is in `onBatch`, left of the batch.
+pub(super) fn close_rest(setup: &Setup, state: &State) {
+    let Shared { fds, .. } = setup.shared();
+    let numbers = &mut fds[..state.channels.batch_fds.take()];
+    hot::close_numbers(state, numbers);
 }
 
 /// Closes what JavaScript never saw.

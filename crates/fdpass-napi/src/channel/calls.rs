@@ -8,12 +8,14 @@ use fdpass::descriptor;
 use fdpass::link::{Link, SendOptions, Sent, SocketTransport};
 use napi::sys::{napi_callback_info, napi_env, napi_value};
 
+use super::batch;
 use super::config;
 use super::setup::Setup;
 use super::{Channel, event_loop};
 use crate::error::Failure;
 use crate::fd;
 use crate::js::{self, Call, Exports, Value};
+use crate::message;
 use crate::moves::{self, Moved};
 use crate::state::State;
 
@@ -24,6 +26,8 @@ pub(crate) fn register(exports: &Exports<'_>) -> napi::Result<()> {
     exports.function(c"channelSetup", Some(channel_setup))?;
     exports.function(c"channelOpen", Some(channel_open))?;
     exports.function(c"channelSend", Some(channel_send))?;
+    exports.function(c"channelSendHere", Some(channel_send_here))?;
+    exports.function(c"channelCloseBatch", Some(channel_close_batch))?;
     exports.function(c"channelAbort", Some(channel_abort))?;
     exports.function(c"channelRead", Some(channel_read))?;
     exports.function(c"channelRef", Some(channel_ref))?;
@@ -92,29 +96,44 @@ fn open(state: &State, number: i32, asked: config::Asked) -> Result<Rc<Channel>,
 
 extern "C" fn channel_send(env: napi_env, info: napi_callback_info) -> napi_value {
     js::enter(env, info, |call: &Call<'_, 5>| {
-        let channel = call.state.channels.get(call.int(0))?;
         let numbers = call.ints(2).get(..call.count(3)).unwrap_or_default();
-        let flags = call.int(4);
-        let options = SendOptions {
-            ack: flags & SEND_ACK != 0,
-        };
-        let payload = call.bytes(1);
-        let now = Instant::now();
-        let sent = {
-            let mut link = channel.link.borrow_mut();
-            let link = link.as_mut().ok_or_else(closed)?;
-            if flags & SEND_MOVE == 0 {
-                link.try_send(payload, fd::borrow_all(numbers)?, options, now)?
-            } else {
-                send_owned(call.state, link, payload, numbers, options, now)?
-            }
-        };
-        if options.ack {
-            channel.told.expects.set(sent.id);
-        }
-        channel.after_send(call.state, &sent);
-        Ok(Value::Number(signed_id(&sent)))
+        send(call.state, call.int(0), call.bytes(1), numbers, call.int(4))
     })
+}
+
+extern "C" fn channel_send_here(env: napi_env, info: napi_callback_info) -> napi_value {
+    js::enter(env, info, |call: &Call<'_, 0>| {
+        let (handle, payload, numbers, flags) = message::arrays(call.state)?.short_message();
+        send(call.state, handle, payload, numbers, flags)
+    })
+}
+
+fn send(
+    state: &State,
+    handle: i32,
+    payload: &[u8],
+    numbers: &[i32],
+    flags: i32,
+) -> Result<Value, Failure> {
+    let channel = state.channels.get(handle)?;
+    let options = SendOptions {
+        ack: flags & SEND_ACK != 0,
+    };
+    let now = Instant::now();
+    let sent = {
+        let mut link = channel.link.borrow_mut();
+        let link = link.as_mut().ok_or_else(closed)?;
+        if flags & SEND_MOVE == 0 {
+            link.try_send(payload, fd::borrow_all(numbers)?, options, now)?
+        } else {
+            send_owned(state, link, payload, numbers, options, now)?
+        }
+    };
+    if options.ack {
+        channel.told.expects.set(sent.id);
+    }
+    channel.after_send(state, &sent);
+    Ok(Value::Number(signed_id(&sent)))
 }
 
 fn closed() -> Failure {
@@ -173,6 +192,13 @@ impl Channel {
             self.soon(state);
         }
     }
+}
+
+extern "C" fn channel_close_batch(env: napi_env, info: napi_callback_info) -> napi_value {
+    js::enter(env, info, |call: &Call<'_, 0>| {
+        batch::close_rest(&*call.state.channels.setup()?, call.state);
+        Ok(Value::Undefined)
+    })
 }
 
 extern "C" fn channel_abort(env: napi_env, info: napi_callback_info) -> napi_value {

@@ -29,6 +29,8 @@ pub(crate) struct Channels {
     setup: RefCell<Option<Rc<Setup>>>,
     list: RefCell<Vec<Option<Rc<Channel>>>>,
     free: RefCell<Vec<usize>>,
+    /// How many descriptors the batch has that JavaScript is taking.
+    batch_fds: Cell<usize>,
     /// One for all: an idle channel holds no buffer.
     buffer: RefCell<Option<ReadBuffer>>,
 }
