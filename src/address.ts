@@ -1,4 +1,3 @@
-import { Buffer } from 'node:buffer';
 import { refusal, shown } from './errors.js';
 import { Fd } from './fd.js';
 import { native } from './native.js';

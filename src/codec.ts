@@ -1,4 +1,3 @@
-import { Buffer } from 'node:buffer';
 import { refusal, shown } from './errors.js';
 import type { FdList } from './fd-list.js';
 import { runtime } from './runtime.js';

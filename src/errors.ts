@@ -110,7 +110,7 @@ Object.defineProperty(AbortError.prototype, 'name', {
 
 /** The value in an error message: short, and never the content of an object. */
 export function shown(value: unknown): string {
-  if (typeof value === 'string') return value.length > 40 ? `'${value.slice(0, 40)}…'` : `'${value}'`;
+  if (typeof value === 'string') return value.length > 40 ? `'${value.slice(0, 40)}\u2026'` : `'${value}'`;
   if (typeof value === 'bigint') return `${value}n`;
   if (typeof value === 'function') return 'a function';
   if (typeof value !== 'object' || value === null) return String(value);

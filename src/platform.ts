@@ -1,4 +1,4 @@
-/** What every platform package is called before its platform: the packer reads it too (`scripts/lib/targets.mjs`). */
+/** What every platform package is called before its platform: `scripts/ship/project.mjs` makes the same names. */
 export const PACKAGE_PREFIX = 'fdpass-';
 
 const ARCHITECTURES: ReadonlySet<string> = new Set(['x64', 'arm64']);

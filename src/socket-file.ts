@@ -1,5 +1,4 @@
 import type { Stats } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { type Name, pathName } from './address.js';
 import { FdpassError, fromNative } from './errors.js';
 import { type Fd, ownNumber } from './fd.js';
@@ -28,7 +27,7 @@ export interface BoundFile {
 export function bindFile(where: Name, mode: number, backlog: number, replace: boolean): BoundFile {
   const path = where.text;
   checkLength(where);
-  const temporary = join(dirname(path), temporaryName());
+  const temporary = temporaryName(path);
   const name = pathName(temporary);
   const listener = listenAt(name, mode, backlog, path);
   try {
@@ -97,7 +96,7 @@ function isAlive({ kind, bytes }: Name): boolean {
 
 /** Takes the dead socket away under another name first: what came to the path since the look is put back. */
 function removeDead(path: string, dead: Stats): void {
-  const aside = join(dirname(path), temporaryName());
+  const aside = temporaryName(path);
   try {
     files().renameSync(path, aside);
   } catch (error) {
@@ -151,10 +150,11 @@ function withPath(thrown: unknown, path: string): unknown {
   return new FdpassError(code, `Cannot listen at ${path}: ${message}`, { errno, syscall, path });
 }
 
-/** Loaded here and not by `import`: most programs replace no socket file, and would pay for it. */
-function temporaryName(): string {
+/** Beside `path`. Loaded here and not by `import`: most programs listen nowhere, and would pay for it. */
+function temporaryName(path: string): string {
   const { randomBytes } = process.getBuiltinModule('node:crypto');
-  return `.${randomBytes(5).toString('hex')}`;
+  const { dirname, join } = process.getBuiltinModule('node:path');
+  return join(dirname(path), `.${randomBytes(5).toString('hex')}`);
 }
 
 /** Loaded when needed and not by `import`: importing it by name loads all streams. */

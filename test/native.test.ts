@@ -33,6 +33,11 @@ describe('the loader', () => {
     expect(await load()).toBe('loaded');
   });
 
+  it('opens the file that is installed without asking require()', async () => {
+    installPackage(first, binary, `fdpass.${platforms[0]}.node`, 'what-require-would-look-for.node');
+    expect(await load()).toBe('loaded');
+  });
+
   it.runIf(process.platform === 'linux')(
     'goes on to musl when the package of glibc does not load',
     async () => {
@@ -74,11 +79,11 @@ describe('the loader', () => {
   });
 });
 
-function installPackage(name: string, file: string): void {
+function installPackage(name: string, file: string, fileName = 'binary.node', main = fileName): void {
   const target = join(folder, 'node_modules', name);
   mkdirSync(target, { recursive: true });
-  cpSync(file, join(target, 'binary.node'));
-  writeFileSync(join(target, 'package.json'), JSON.stringify({ name, main: 'binary.node' }));
+  cpSync(file, join(target, fileName));
+  writeFileSync(join(target, 'package.json'), JSON.stringify({ name, main }));
 }
 
 /** What a glibc system sees of a musl binary, and the other way round: a file that the system's loader refuses. */
@@ -92,7 +97,7 @@ async function load(env: Record<string, string> = {}, tell = 'error.message'): P
   const program = `
     if (process.env.PRETEND) Object.defineProperty(process, 'platform', { value: process.env.PRETEND });
     try {
-      await import(${JSON.stringify(join(folder, 'dist/native.js'))});
+      await import(${JSON.stringify(join(folder, 'dist/index.js'))});
       console.log('loaded');
     } catch (error) {
       console.log(error.code + ': ' + ${tell});
