@@ -77,6 +77,12 @@ pub const LINK_ACK_TIMEOUT: Duration = Duration::from_secs(150);
 /// How long a closing link waits for its queue to leave and for the peer's end.
 pub const LINK_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The first pause of a timed wait whose descriptor said that it was ready and was not.
+pub const WAIT_PAUSE: Duration = Duration::from_millis(1);
+
+/// The longest such pause; it doubles up to here.
+pub const WAIT_PAUSE_MAX: Duration = Duration::from_millis(10);
+
 /// The first pause after the kernel refused descriptors for now (ETOOMANYREFS, EMSGSIZE).
 pub const LINK_PRESSURE_DELAY: Duration = Duration::from_millis(1);
 

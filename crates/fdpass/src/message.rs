@@ -3,14 +3,15 @@
 //! `send` borrows, `receive` owns. On a stream socket descriptors ride on the first byte of a send, and a receive stops
 //! behind them but may begin before them: use a framed link where boundaries matter.
 
-use std::io::{IoSlice, IoSliceMut};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::ancillary::Credentials;
 use crate::descriptor;
 use crate::error::{Error, LossCause, Result, Syscall, Truncation};
-use crate::limits::MAX_FDS_PER_SEND;
+use crate::limits::{MAX_FDS_PER_SEND, WAIT_PAUSE, WAIT_PAUSE_MAX};
 use crate::socket::{Socket, SocketType};
 use crate::sys::{self, Arrived};
 
@@ -85,7 +86,8 @@ pub struct Received {
 /// - EAGAIN: the peer's queue is full (non-blocking): wait until writable. EPIPE, ECONNRESET: the peer is gone.
 ///   ECONNREFUSED: nobody has the datagram address.
 /// - ETOOMANYREFS: this user has more descriptors in flight than its `RLIMIT_NOFILE`: wait until the receiver has
-///   taken some. EMSGSIZE: a datagram too long, or (macOS) no room for descriptors now: try again later.
+///   taken some. EMSGSIZE: a datagram too long, or (macOS) no room for descriptors now: try again later, as
+///   [`Wait::AtMost`] does.
 /// - EBADF: one of `fds` is not open. EINVAL: a kind that cannot be passed (an `io_uring`; on macOS a kqueue).
 /// - EPERM: the peer refuses descriptors (`SO_PASSRIGHTS` off).
 ///
@@ -318,7 +320,7 @@ fn waiting<T>(
     wait: Wait,
     writable: bool,
     syscall: Syscall,
-    mut call: impl FnMut(bool) -> std::io::Result<T>,
+    mut call: impl FnMut(bool) -> io::Result<T>,
 ) -> Result<T> {
     let limit = match wait {
         Wait::AsDescriptor => return call(true).map_err(|source| Error::system(syscall, source)),
@@ -326,15 +328,26 @@ fn waiting<T>(
         Wait::AtMost(limit) => limit,
     };
     let start = Instant::now();
+    let left = || limit.saturating_sub(start.elapsed());
+    let mut pause = Duration::ZERO;
     loop {
         match call(false) {
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(error) if is_for_later(socket, &error) => {}
             result => return result.map_err(|source| Error::system(syscall, source)),
         }
-        let left = limit.saturating_sub(start.elapsed());
-        if left.is_zero() {
+        if left().is_zero() {
             return Err(Error::TimedOut { syscall });
         }
-        descriptor::wait(socket.fd(), writable, left)?;
+        // Readiness that is worth nothing (reading was shut down, descriptors do not fit) would be told again at once.
+        thread::sleep(pause.min(left()));
+        descriptor::wait(socket.fd(), writable, left())?;
+        pause = (2 * pause).clamp(WAIT_PAUSE, WAIT_PAUSE_MAX);
     }
+}
+
+/// On a stream nothing is too long: EMSGSIZE means that there is no room for descriptors now (XNU).
+fn is_for_later(socket: Socket<'_>, error: &io::Error) -> bool {
+    let no_room =
+        socket.kind() == SocketType::Stream && error.raw_os_error() == Some(libc::EMSGSIZE);
+    no_room || error.kind() == io::ErrorKind::WouldBlock
 }

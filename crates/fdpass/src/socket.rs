@@ -55,7 +55,8 @@ pub struct Socket<'fd> {
 }
 
 impl<'fd> Socket<'fd> {
-    /// Checks that `fd` is a Unix domain socket. Borrows it.
+    /// Checks that `fd` is a Unix domain socket. Borrows it. On macOS it sets `SO_NOSIGPIPE`, which there is what keeps a
+    /// send to a peer that is gone from raising SIGPIPE.
     ///
     /// # Errors
     /// [`Error::NotUnixSocket`]: a socket of another family, which would drop descriptors in silence.
@@ -74,6 +75,7 @@ impl<'fd> Socket<'fd> {
         let kind =
             sys::socket_type(fd).map_err(|source| Error::system(Syscall::Getsockopt, source))?;
         let kind = SocketType::from_raw(kind).ok_or(Error::NotUnixSocket)?;
+        sys::on_adoption(fd);
         Ok(Self { fd, kind })
     }
 

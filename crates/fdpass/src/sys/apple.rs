@@ -14,6 +14,8 @@ use crate::ancillary::{CMSG_APPLE, Layout};
 
 pub(crate) use super::late::close_run;
 
+pub(super) use super::message::receive_once;
+
 pub(crate) const CMSG_LAYOUT: Layout = CMSG_APPLE;
 pub(crate) const SUN_PATH_CAPACITY: usize = 104;
 /// There is `SCM_CREDS`, which only `LOCAL_CREDS` turns on; this library does not.
@@ -49,6 +51,11 @@ pub(crate) fn accept(listener: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
+/// A socket that somebody else made is adopted. EINVAL as in `accept`: not this call's affair.
+pub(crate) fn on_adoption(fd: BorrowedFd<'_>) {
+    let _: io::Result<()> = forbid_sigpipe(fd);
+}
+
 /// `SO_NOSIGPIPE`: a write to a socket without a reader is EPIPE and no signal.
 fn forbid_sigpipe(fd: BorrowedFd<'_>) -> io::Result<()> {
     let on: libc::c_int = 1;
@@ -68,6 +75,16 @@ fn forbid_sigpipe(fd: BorrowedFd<'_>) -> io::Result<()> {
 /// There is no `SO_DOMAIN`: every socket of the Unix domain has a name of that family, bound or not (`sun_noname`).
 pub(crate) fn socket_family(fd: BorrowedFd<'_>) -> io::Result<i32> {
     super::socket::name_family(fd)
+}
+
+/// The kernel itself says when descriptors do not fit.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the signature is that of every system"
+)]
+#[inline]
+pub(super) fn before_send(_socket: BorrowedFd<'_>, _fds: usize, _wait: bool) -> io::Result<()> {
+    Ok(())
 }
 
 #[expect(clippy::ptr_arg, reason = "the signature is that of every system")]

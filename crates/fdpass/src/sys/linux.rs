@@ -11,9 +11,11 @@ use super::{check, retry};
 
 pub(crate) use super::linux_kernel::{
     CMSG_LAYOUT, SCM_CREDENTIALS, SCM_PIDFD, SEND_FLAGS, SUN_PATH_CAPACITY, has_seals, inode_name,
-    peer_credentials, peer_pidfd, set_pass_credentials, set_pass_pidfd, set_pass_rights,
-    set_socket_mode, socket_family,
+    on_adoption, peer_credentials, peer_pidfd, set_pass_credentials, set_pass_pidfd,
+    set_pass_rights, set_socket_mode, socket_family,
 };
+
+pub(super) use super::message::receive_once;
 
 pub(crate) const RECEIVE_FLAGS: i32 = libc::MSG_CMSG_CLOEXEC;
 pub(crate) const HAS_SEQPACKET: bool = true;
@@ -43,6 +45,16 @@ pub(crate) fn new_socket(kind: SockType) -> io::Result<OwnedFd> {
 pub(crate) fn accept(listener: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let number = retry(|| Ok(accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC)?))?;
     Ok(own(number))
+}
+
+/// The kernel itself says when descriptors do not fit.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the signature is that of every system"
+)]
+#[inline]
+pub(super) fn before_send(_socket: BorrowedFd<'_>, _fds: usize, _wait: bool) -> io::Result<()> {
+    Ok(())
 }
 
 /// The kernel has done everything already.

@@ -24,6 +24,9 @@ const SO_PASSPIDFD: i32 = 76;
 /// The same file; Linux 6.16.
 const SO_PASSRIGHTS: i32 = 83;
 
+/// A socket that somebody else made is adopted: there is nothing to set, sends carry `MSG_NOSIGNAL`.
+pub(crate) fn on_adoption(_fd: BorrowedFd<'_>) {}
+
 /// `getsockopt(SO_DOMAIN)`: the address family of a socket.
 pub(crate) fn socket_family(fd: BorrowedFd<'_>) -> io::Result<i32> {
     let mut value: libc::c_int = 0;

@@ -48,6 +48,7 @@ pub(crate) fn send(
         header.msg_control = control.as_mut_ptr().cast();
         header.msg_controllen = fit(length);
     }
+    platform::before_send(socket, fds.len(), wait)?;
     let flags = platform::SEND_FLAGS | if wait { 0 } else { libc::MSG_DONTWAIT };
     retry(|| {
         // SAFETY: `header` points at `parts` and `control`, both alive and of the lengths stated.
@@ -102,10 +103,10 @@ pub(crate) fn receive(
     fds: &mut Vec<OwnedFd>,
     wait: bool,
 ) -> io::Result<Arrived> {
-    match receive_once(socket, parts, fds, wait) {
+    match platform::receive_once(socket, parts, fds, wait) {
         Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
             // Without waiting: had the data gone as well, this would wait for the next message.
-            let arrived = match receive_once(socket, parts, fds, false) {
+            let arrived = match platform::receive_once(socket, parts, fds, false) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Arrived::default(),
                 result => result?,
             };
@@ -118,8 +119,9 @@ pub(crate) fn receive(
     }
 }
 
+/// One `recvmsg`, as this kernel does it.
 #[inline]
-fn receive_once(
+pub(super) fn receive_once(
     socket: BorrowedFd<'_>,
     parts: &mut [IoSliceMut<'_>],
     fds: &mut Vec<OwnedFd>,

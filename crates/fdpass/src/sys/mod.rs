@@ -65,8 +65,8 @@ pub(crate) use message::{Arrived, MAX_SEVERAL, receive, send};
 pub(crate) use platform::{
     CMSG_LAYOUT, HAS_SEQPACKET, HOLD_SOCKETS_UNTIL_ACKNOWLEDGED, RECEIVES_ALL_OR_NOTHING,
     SCM_CREDENTIALS, SCM_PIDFD, SUN_PATH_CAPACITY, accept, has_seals, inode_name, new_socket,
-    new_socket_pair, peer_credentials, peer_pidfd, set_pass_credentials, set_pass_pidfd,
-    set_pass_rights, set_socket_mode, socket_family,
+    new_socket_pair, on_adoption, peer_credentials, peer_pidfd, set_pass_credentials,
+    set_pass_pidfd, set_pass_rights, set_socket_mode, socket_family,
 };
 pub(crate) use several::receive_several;
 pub(crate) use socket::{

@@ -180,3 +180,33 @@ fn a_list_that_was_not_empty_was_closed_with_what_came() {
         drop(rest);
     });
 }
+
+/// A datagram socket whose reading was shut down is readable for ever and has nothing to read: a timed wait asked the
+/// kernel again and again until its time was over.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_timed_wait_on_a_socket_shut_down_for_reading_burnt_the_processor() {
+    use fdpass::message::{self, ReceiveLimits, Wait};
+    use fdpass::socket::Socket;
+    use nix::sys::resource::{UsageWho, getrusage};
+    use nix::sys::socket::{Shutdown, shutdown};
+    use std::time::{Duration, Instant};
+
+    alone(|| {
+        let (left, _right) = socket::pair(SocketType::Datagram).unwrap();
+        shutdown(left.as_raw_fd(), Shutdown::Read).unwrap();
+        let limits = ReceiveLimits {
+            wait: Wait::AtMost(Duration::from_millis(300)),
+            ..ReceiveLimits::default()
+        };
+        let start = Instant::now();
+        let socket = Socket::check(left.as_fd()).unwrap();
+        let error = message::receive(socket, &mut [0; 8], &limits).unwrap_err();
+        assert_eq!(error.code(), "ERR_FDPASS_TIMEOUT");
+        let waited = start.elapsed();
+        assert!(waited >= Duration::from_millis(300) && waited < Duration::from_secs(5));
+        let usage = getrusage(UsageWho::RUSAGE_THREAD).unwrap();
+        let busy = usage.user_time() + usage.system_time();
+        assert!(busy.tv_sec() == 0 && busy.tv_usec() < 100_000, "{busy:?}");
+    });
+}

@@ -93,9 +93,14 @@ fn a_peer_that_never_reads_bounds_the_queue_and_the_close() {
     assert_eq!(error, LinkError::QueueFull);
     assert!(left.link.queued().fds <= 3_000);
     left.link.close(left.now);
-    let deadline = left.link.next_deadline().unwrap();
+    // Where the kernel has no room for descriptors (the portable profile), it is asked again until the time is over.
+    let (deadline, error) = loop {
+        let deadline = left.link.next_deadline().unwrap();
+        if let Err(error) = left.link.on_deadline(deadline) {
+            break (deadline, error);
+        }
+    };
     assert_eq!(deadline - left.now, Config::default().close_timeout);
-    let error = left.link.on_deadline(deadline).unwrap_err();
     assert_eq!(
         error,
         LinkError::TimedOut {
