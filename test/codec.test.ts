@@ -187,14 +187,20 @@ describe('a codec of one’s own', () => {
 });
 
 describe('two sides with different codecs', () => {
-  it('are told so', async () => {
+  it('regression: are both told so, by the names of the codecs', async () => {
     const [here, there] = socketPair();
     const left = ending(Channel.from<unknown>(here, { codec: 'json' }));
     const right = ending(Channel.from(there));
+    // The side that has said nothing yet finds out first; it used to leave without a word.
     left.post({});
-    const error = event(left, 'error');
-    expect(await codeOfRejection(right.receive())).toBe('ERR_FDPASS_CODEC');
-    right.destroy();
-    await error;
+    const told = event(left, 'error');
+    await expect(right.receive()).rejects.toMatchObject({
+      code: 'ERR_FDPASS_CODEC',
+      message: expect.stringContaining("the peer's codec is 'json', this side's is 'bytes'"),
+    });
+    await expect(told).resolves.toMatchObject({
+      code: 'ERR_FDPASS_CODEC',
+      message: expect.stringContaining("the peer's codec is 'bytes', this side's is 'json'"),
+    });
   });
 });

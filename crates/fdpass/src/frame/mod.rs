@@ -21,7 +21,8 @@ pub use header::{
     FLAG_ACK_WANTED, FLAG_MUST_UNDERSTAND, HEADER_BYTES, Header, TOTALS_BYTES, Totals, kind,
 };
 pub use preamble::{
-    CODEC_BYTES, CODEC_JSON, CODEC_V8, MAGIC, MAJOR, MINOR, PREAMBLE_BYTES, Preamble,
+    CODEC_BYTES, CODEC_JSC, CODEC_JSON, CODEC_V8, CodecName, MAGIC, MAJOR, MINOR, PREAMBLE_BYTES,
+    Preamble,
 };
 
 /// The longest frame: bytes after the header. A longer message is several frames, so that an acknowledgement never

@@ -1,5 +1,7 @@
 //! The first bytes in each direction.
 
+use std::fmt;
+
 use super::{ProtocolError, u16_at, u32_at};
 
 /// The eight bytes every channel starts with. The first is not text and the last is a line feed, so that neither a
@@ -18,6 +20,24 @@ pub const CODEC_BYTES: u32 = 1;
 pub const CODEC_JSON: u32 = 2;
 /// Codec id: payloads are V8's structured clone format.
 pub const CODEC_V8: u32 = 3;
+/// Codec id, from the range of private agreements: payloads are `JavaScriptCore`'s structured clone format (Bun).
+pub const CODEC_JSC: u32 = 0x4a53_4331;
+
+/// The id of a codec as people call it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CodecName(pub u32);
+
+impl fmt::Display for CodecName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            CODEC_BYTES => out.write_str("'bytes'"),
+            CODEC_JSON => out.write_str("'json'"),
+            CODEC_V8 => out.write_str("'v8'"),
+            CODEC_JSC => out.write_str("the 'v8' of Bun"),
+            id => write!(out, "{id:#x}"),
+        }
+    }
+}
 
 /// What a side says about itself before its first frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

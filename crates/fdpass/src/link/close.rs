@@ -1,5 +1,6 @@
 //! The end of a link: on purpose, by time-out, by failure.
 
+use std::io;
 use std::time::Instant;
 
 use super::connection::{Goodbye, Link, State};
@@ -48,12 +49,30 @@ impl<T: Transport> Link<T> {
 
     /// Ends the link because of `error`, and returns it.
     pub(super) fn fail(&mut self, error: LinkError) -> LinkError {
+        if error.is_about_preambles() {
+            self.introduce();
+        }
         self.failure = Some(error.clone());
         if self.write_error.is_none() {
             self.write_error = Some(error.clone());
         }
         self.finish();
         error
+    }
+
+    /// Says who we are, if that has not been done: the peer finds the same fault with us, and need not guess why we left.
+    /// There is room for it: nothing was written before. A peer that is gone need not be told.
+    fn introduce(&mut self) {
+        if self.preamble_queued || !self.can_write() {
+            return;
+        }
+        self.queue_preamble();
+        while self.has_urgent() {
+            match self.write_once() {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return,
+                _ => {}
+            }
+        }
     }
 
     /// The write side is broken: nothing of the queue can leave. What the peer has sent can still be read.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 
 use crate::error::{Syscall, errno_name};
-use crate::frame::{AckEntry, AckStatus, ProtocolError};
+use crate::frame::{AckEntry, AckStatus, CodecName, ProtocolError};
 
 /// What a link waited for in vain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,6 +138,16 @@ impl LinkError {
     }
 }
 
+impl LinkError {
+    /// The two preambles do not go together.
+    pub(super) fn is_about_preambles(&self) -> bool {
+        matches!(
+            self,
+            Self::Codec { .. } | Self::Protocol(ProtocolError::Major { .. })
+        )
+    }
+}
+
 impl From<ProtocolError> for LinkError {
     fn from(error: ProtocolError) -> Self {
         Self::Protocol(error)
@@ -153,7 +163,9 @@ impl fmt::Display for LinkError {
             Self::Protocol(error) => write!(out, "The channel ended: {error}"),
             Self::Codec { theirs, ours } => write!(
                 out,
-                "The channel ended: the peer's codec is {theirs}, this side's is {ours}. Use the same codec on both sides"
+                "The channel ended: the peer's codec is {}, this side's is {}. Use the same codec on both sides",
+                CodecName(*theirs),
+                CodecName(*ours)
             ),
             Self::PeerGone => out.write_str("The peer ended without a goodbye: it crashed, was killed, or closed the socket itself"),
             Self::TimedOut { waited } => write!(out, "The channel ended: {} did not come in time", waited.name()),

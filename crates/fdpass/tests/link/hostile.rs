@@ -173,6 +173,37 @@ fn a_stranger_is_one_clear_error() {
     assert_eq!(error.code(), "ERR_FDPASS_CODEC");
 }
 
+/// All that the end says to a peer that begins with `bytes`.
+fn said_to(bytes: &[u8]) -> Vec<u8> {
+    let (mut end, socket) = with_raw_peer(Config::default());
+    let mut peer = Peer::new(socket);
+    peer.write(bytes, &[]);
+    end.receive_all().unwrap_err();
+    let (mut said, mut fds) = ([0; 100], Vec::new());
+    // Nothing and no end is EAGAIN: the transport is still there.
+    let read = peer.socket.receive(&mut said, &mut fds);
+    read.map_or_else(|_| Vec::new(), |read| said[..read.bytes].to_vec())
+}
+
+/// The side that had said nothing left without a word: the other one saw a peer that is gone.
+#[test]
+fn regression_a_peer_with_another_codec_or_version_is_told_who_we_are() {
+    let ours = Preamble::new(1, 64 << 20, 16_384).encode();
+    let other_codec = Preamble::new(CODEC_JSON, 1, 1).encode();
+    assert_eq!(said_to(&other_codec), ours);
+    assert_eq!(said_to(b"\x89fdpass\n\x02\x00"), ours);
+    // Who speaks another language altogether would not understand it.
+    assert_eq!(said_to(b"GET / HTTP/1.1\r\n\r\n"), b"");
+}
+
+#[test]
+fn a_codec_has_the_name_that_people_know() {
+    let error = |theirs| LinkError::Codec { theirs, ours: 1 }.to_string();
+    assert!(error(2).contains("the peer's codec is 'json', this side's is 'bytes'"));
+    assert!(error(3).contains("'v8'"));
+    assert!(error(0x1001).contains("0x1001"));
+}
+
 #[test]
 fn what_is_announced_costs_nothing_until_it_comes() {
     let (mut end, mut peer) = meet();
