@@ -4,15 +4,18 @@ import { openSync } from 'node:fs';
 import { Fd, spawnWithChannel } from 'fdpass';
 import { expect, it } from 'vitest';
 import { until } from '../helpers/channels.js';
-import { fixturePath } from '../helpers/children.js';
-import { closing } from '../helpers/descriptors.js';
+import { type Child, fixturePath, startFixture } from '../helpers/children.js';
+import { closing, pair } from '../helpers/descriptors.js';
 import { countDescriptors } from '../helpers/leaks.js';
 import { Random } from '../helpers/random.js';
 
-/** 50 in the usual run, 1,000 in `npm run soak`. */
-const KILLS = process.env.FDPASS_SOAK === undefined ? 50 : 1_000;
+/** 50 in the usual run, 1,000 in `npm run soak`: half of each kind. */
+const KILLS = (process.env.FDPASS_SOAK === undefined ? 50 : 1_000) / 2;
 const SEED = 20_251_121;
 const AT_A_TIME = 5;
+
+/** How a channel may see that its peer was killed. */
+const KILLED = ['ECONNRESET', 'ERR_FDPASS_PEER_GONE'];
 
 /** Two of many children: busy both ways, killed after so many messages and milliseconds. */
 async function killOne(fds: readonly Fd[], messages: number, pause: number): Promise<unknown> {
@@ -39,7 +42,7 @@ async function killOne(fds: readonly Fd[], messages: number, pause: number): Pro
       while (channel.post(new Uint8Array(2_000), fds));
       channel.once('drain', talk);
     } catch (error) {
-      expect(['EPIPE', 'ECONNRESET', 'ERR_FDPASS_PEER_GONE']).toContain((error as { code: string }).code);
+      expect(['EPIPE', ...KILLED]).toContain((error as { code: string }).code);
     }
   };
   talk();
@@ -57,15 +60,46 @@ it(
     const chance = new Random(SEED);
     const fds = Array.from({ length: 2 }, () => closing(Fd.adopt(openSync('/dev/null', 'r'))));
     const before = countDescriptors();
-    const ends = new Set<unknown>();
     for (let kills = 0; kills < KILLS; kills += AT_A_TIME) {
       const group = Array.from({ length: AT_A_TIME }, () =>
         killOne(fds, chance.below(300), chance.below(10)),
       );
-      for (const end of await Promise.all(group)) ends.add(end);
+      for (const end of await Promise.all(group)) expect(KILLED).toContain(end);
       await until(() => countDescriptors() === before);
     }
-    expect([...ends].every((end) => end === 'ECONNRESET' || end === 'ERR_FDPASS_PEER_GONE')).toBe(true);
   },
   KILLS * 1_000,
+);
+
+/** Two children, connected: each begins busy, and one of them is killed. What the other says. */
+async function killEither(chance: Random): Promise<unknown> {
+  const busyAfter = String(1 + chance.below(200));
+  const ends = pair();
+  const sides = ends.map((end) =>
+    startFixture('storm-side', [busyAfter], {
+      env: { FDPASS_CHANNEL_FD: '3' },
+      stdio: ['ignore', 'pipe', 'inherit', end.fd],
+    }),
+  ) as [Child, Child];
+  for (const end of ends) end.close();
+  const [victim, survivor] = chance.below(2) === 0 ? sides : (sides.toReversed() as [Child, Child]);
+  const pause = chance.below(10);
+  await Promise.all(sides.map((side) => side.firstLine()));
+  await new Promise((resolve) => setTimeout(resolve, pause));
+  await victim.kill();
+  await survivor.succeeded();
+  return JSON.parse(await survivor.line(1));
+}
+
+it(
+  `leaves nothing behind in the survivor, whichever of two is killed, ${KILLS} times`,
+  async () => {
+    const chance = new Random(SEED + 1);
+    for (let kills = 0; kills < KILLS; kills += AT_A_TIME) {
+      const group = Array.from({ length: AT_A_TIME }, () => killEither(chance));
+      for (const said of await Promise.all(group))
+        expect(said).toEqual({ end: expect.toSatisfy((end) => KILLED.includes(end)), leaks: [] });
+    }
+  },
+  KILLS * 2_000,
 );

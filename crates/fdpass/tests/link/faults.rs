@@ -184,6 +184,26 @@ fn the_pause_under_pressure_grows_and_ends_with_it() {
     talk.finish();
 }
 
+/// The EPIPE of the next attempt was taken for the end of the link, and what the peer had sent before it died was lost.
+#[test]
+fn regression_a_peer_that_dies_while_descriptors_wait_for_room_is_heard_to_its_end() {
+    let (mut left, mut right) = pair();
+    let tag = Tag::new();
+    let script = left.link.transport().script();
+    script.borrow_mut().send = after(1, &[Fault::Errno(libc::EMSGSIZE)]);
+    left.send(b"waits", &[tag.fd()]);
+    right.send(b"last words", &[tag.fd()]);
+    drop(right);
+    left.now = left.link.pressure().unwrap().retry_at;
+    left.link.on_deadline(left.now).unwrap();
+    assert!(left.link.write_error().is_some());
+    // It had not read all that we sent it.
+    assert_eq!(left.receive_all().unwrap_err().code(), "ECONNRESET");
+    left.expect(0, b"last words", &[&tag]);
+    drop(left);
+    tag.assert_only_copy();
+}
+
 #[test]
 fn a_truncated_message_is_damaged_in_its_place_and_no_other() {
     for kept in 0..=2 {
