@@ -3,13 +3,15 @@
 // All peers alternate within a round, and ratios are taken per round against the C loop of the same round: on a shared
 // machine absolute numbers swing by half. Round trips are pinned to one core, where a wake-up costs the same for all.
 import { spawnSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { compileC } from './c/compile.js';
 import { drawBars } from './chart.js';
 
 const ROUNDS = Number(process.env.FDPASS_BENCH_ROUNDS ?? 7);
+/** A round of usocket takes a second or two, or for ever. */
+const USOCKET_MS = 10_000;
 /** A folder with the npm package usocket built, if it is to be measured too. */
 const USOCKET = process.env.FDPASS_BENCH_USOCKET;
 
@@ -20,6 +22,8 @@ const sources = join(root, 'bench/peers');
 interface Result {
   readonly rate: number;
   readonly lost: number;
+  /** It did not come to an end, and has no rate. */
+  readonly hung?: boolean;
 }
 
 interface Peer {
@@ -54,10 +58,7 @@ const peers: readonly Peer[] = [
     name: 'usocket',
     most: 253,
     // It loses descriptors, and then never ends: a short run with a time-out.
-    run: (k, n) =>
-      USOCKET
-        ? json(node, [join(sources, 'usocket.cjs'), USOCKET, `${k}`, `${Math.ceil(n / 4)}`])
-        : undefined,
+    run: (k, n) => (USOCKET ? usocket(USOCKET, k, Math.ceil(n / 4)) : undefined),
   },
   {
     name: 'child.send',
@@ -98,60 +99,106 @@ function json<T = Result>(program: string, args: readonly string[], pin = false)
   return status === 0 && stdout.startsWith('{') ? (JSON.parse(stdout) as T) : undefined;
 }
 
+/** One round of usocket, ended from here when it hangs: either of its processes may spin. */
+function usocket(folder: string, count: number, messages: number): Result | undefined {
+  const args = [join(sources, 'usocket.cjs'), folder, `${count}`, `${messages}`];
+  const { stdout, pid } = spawnSync(node, args, {
+    encoding: 'utf8',
+    timeout: USOCKET_MS,
+    killSignal: 'SIGKILL',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  let child: number | undefined;
+  let arrived = 0;
+  for (const line of stdout.split('\n').slice(0, -1)) {
+    const said = JSON.parse(line) as { child?: number; arrived?: number } & Partial<Result>;
+    if (said.rate !== undefined) return said as Result;
+    child ??= said.child;
+    arrived = said.arrived ?? arrived;
+  }
+  if (child === undefined) return undefined;
+  endProcess(child);
+  rmSync(`/tmp/fdpass-usocket-${pid}`, { force: true });
+  return { rate: Number.NaN, lost: count * messages - arrived, hung: true };
+}
+
+function endProcess(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It ended by itself when its parent was gone.
+  }
+}
+
 interface Figures {
   rate: number;
   ratio: number;
   lost: number;
+  hung: boolean;
+}
+
+interface Samples {
+  readonly rates: number[];
+  readonly ratios: number[];
+  lost: number;
+  hung: boolean;
 }
 
 /** The figures of every peer for one number of descriptors. */
 function measure({ count, messages }: { count: number; messages: number }): Map<Peer, Figures> {
-  const samples = new Map<Peer, { rates: number[]; ratios: number[]; lost: number }>();
+  const samples = new Map<Peer, Samples>();
   for (let round = 0; round < ROUNDS; round++) {
     const base = yardstick.run(count, messages)?.rate;
     if (base === undefined) throw new Error('The C loop failed');
     note(samples, yardstick, { rate: base, lost: 0 }, base);
     for (const peer of peers) {
-      const result = count <= peer.most ? peer.run(count, messages) : undefined;
+      // One that hung once would take its whole time in every round.
+      if (count > peer.most || samples.get(peer)?.hung) continue;
+      const result = peer.run(count, messages);
       if (result) note(samples, peer, result, base);
     }
   }
   return new Map(
-    Array.from(samples, ([peer, { rates, ratios, lost }]) => [
+    Array.from(samples, ([peer, { rates, ratios, lost, hung }]) => [
       peer,
-      { rate: median(rates), ratio: median(ratios), lost },
+      { rate: median(rates), ratio: median(ratios), lost, hung },
     ]),
   );
 }
 
 function note(
-  samples: Map<Peer, { rates: number[]; ratios: number[]; lost: number }>,
+  samples: Map<Peer, Samples>,
   peer: Peer,
-  { rate, lost }: Result,
+  { rate, lost, hung = false }: Result,
   base: number,
 ): void {
-  const sample = samples.get(peer) ?? { rates: [], ratios: [], lost: 0 };
-  sample.rates.push(rate);
-  sample.ratios.push(rate / base);
+  const sample = samples.get(peer) ?? { rates: [], ratios: [], lost: 0, hung: false };
   sample.lost += lost;
+  sample.hung ||= hung;
+  if (!hung) {
+    sample.rates.push(rate);
+    sample.ratios.push(rate / base);
+  }
   samples.set(peer, sample);
 }
 
 function row(peer: Peer): string {
   const cells = columns.map((column) => {
     const figures = column.get(peer);
-    return figures
-      ? `${Math.round(figures.rate).toLocaleString('en')} | ${figures.ratio.toFixed(2)}`
-      : '– | –';
+    if (figures === undefined) return '– | –';
+    if (Number.isNaN(figures.rate)) return 'hung | –';
+    return `${Math.round(figures.rate).toLocaleString('en')} | ${figures.ratio.toFixed(2)}`;
   });
-  const lost = columns.reduce((sum, column) => sum + (column.get(peer)?.lost ?? 0), 0);
-  return `| ${peer.name} | ${cells.join(' | ')} | ${lost.toLocaleString('en')} |`;
+  const all = columns.map((column) => column.get(peer));
+  const lost = all.reduce((sum, figures) => sum + (figures?.lost ?? 0), 0);
+  const hung = all.some((figures) => figures?.hung) ? ' / hung' : '';
+  return `| ${peer.name} | ${cells.join(' | ')} | ${lost.toLocaleString('en')}${hung} |`;
 }
 
 function drawChart(): void {
   const bars = [yardstick, ...peers].flatMap((peer) => {
     const figures = columns[0]?.get(peer);
-    return figures ? [{ label: peer.name, value: figures.ratio }] : [];
+    return figures && figures.ratio > 0 ? [{ label: peer.name, value: figures.ratio }] : [];
   });
   const file = join(root, 'docs/bench.svg');
   if (!existsSync(join(root, 'docs'))) return;

@@ -1,4 +1,5 @@
-// The npm package usocket, where it could be built. argv: its folder, descriptors, messages. Prints one line of JSON.
+// The npm package usocket, where it could be built. argv: its folder, descriptors, messages. Prints lines of JSON: the
+// receiver's pid, how many descriptors have arrived so far, and at the end, which may never come, the rate and the loss.
 const { fork } = require('node:child_process');
 const { openSync, closeSync, unlinkSync } = require('node:fs');
 
@@ -12,11 +13,15 @@ if (path) {
   const server = new UServer();
   server.on('connection', (socket) => {
     let fds = 0;
+    let told = 0;
     socket.on('fds', (numbers) => {
       for (const fd of numbers) {
         fds += 1;
         closeSync(fd);
       }
+      if (performance.now() - told < 200) return;
+      told = performance.now();
+      process.send({ arrived: fds });
     });
     socket.on('readable', () => socket.read());
     socket.on('end', () => process.send({ fds }));
@@ -25,7 +30,11 @@ if (path) {
   process.send({ ready: true });
 } else {
   const address = `/tmp/fdpass-usocket-${process.pid}`;
-  const child = fork(__filename, [folder, count, messages, address]);
+  // The receiver may outlive this process, and must not keep the pipe open that the caller reads.
+  const child = fork(__filename, [folder, count, messages, address], {
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+  });
+  console.log(JSON.stringify({ child: child.pid }));
   child.once('message', () => {
     const socket = new USocket({ path: address }, () => send(socket));
     let start = 0;
@@ -44,7 +53,8 @@ if (path) {
       };
       pump();
     }
-    child.once('message', ({ fds }) => {
+    child.on('message', ({ fds, arrived }) => {
+      if (arrived !== undefined) return console.log(JSON.stringify({ arrived }));
       const seconds = (performance.now() - start) / 1000;
       const lost = Number(count) * Number(messages) - fds;
       console.log(JSON.stringify({ seconds, rate: Number(messages) / seconds, lost }));
