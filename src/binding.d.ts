@@ -108,8 +108,8 @@ export declare function stat(fd: number): NativeStatus
 /** Moves the descriptor behind `token` into this environment. */
 export declare function threadClaim(token: number): number
 
-/** Closes what nobody claimed; does nothing for a token that is not known. */
-export declare function threadDrop(token: number): void
-
-/** Moves `fd` out of this environment; returns the token with which one thread claims it, once. */
-export declare function threadPark(fd: number): number
+/**
+ * Moves `fd` out of this environment; returns the token with which one thread claims it, once, within `lifetime`
+ * milliseconds.
+ */
+export declare function threadPark(fd: number, lifetime: number): number

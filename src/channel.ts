@@ -24,7 +24,7 @@ import { checkOwn, OWN } from './own-constructor.js';
 import { inheritedSocket } from './parent.js';
 import { peerOf } from './peer.js';
 import { type Lendable, lend, moved, type Sendable } from './sendable.js';
-import { checkedToken, type ThreadToken } from './thread-token.js';
+import { CLAIM_WITHIN, checkedToken, type ThreadToken } from './thread-token.js';
 
 // Makes channels; set where the private constructor is visible.
 let make: <T>(handle: number, wire: Wire<T>, messages: Iterable<ArrivedMessage<T>>) => Channel<T>;
@@ -476,7 +476,7 @@ export class Channel<T = Uint8Array>
         'Cannot detach a channel that is in use: end its loop, remove its listeners and await its sends first',
       );
     }
-    const token = calling(() => native.channelPark(handle));
+    const token = calling(() => native.channelPark(handle, CLAIM_WITHIN));
     this.#forgetHandle();
     const messages = this.#inbox.drain();
     this.#inbox.shut(undefined);

@@ -75,11 +75,15 @@ export function refusal(code: FdpassErrorCode, message: string, details?: Fdpass
   return new FdpassError(code, message, details);
 }
 
+const PANICKED = 'The native part panicked: this is a bug of fdpass';
+
 /** Makes an `FdpassError` of what a native function threw; anything without a code passes as it is. */
 export function fromNative(thrown: unknown): unknown {
   if (!(thrown instanceof Error) || thrown instanceof FdpassError) return thrown;
   const { code, errno, syscall, path } = thrown as NodeJS.ErrnoException;
   if (code === undefined) return thrown;
+  // What napi-rs makes of a panic in a generated function.
+  if (code === 'GenericFailure') return refusal('ERR_FDPASS_INTERNAL', PANICKED, { cause: thrown });
   return new FdpassError(code, thrown.message, { errno, syscall, path });
 }
 

@@ -1,3 +1,4 @@
+import type { MessageCredentials } from './credentials.js';
 import { type FdpassError, refusal } from './errors.js';
 import type { FdList } from './fd-list.js';
 
@@ -22,6 +23,11 @@ export interface Message<T> extends Disposable {
    * arrive were closed; the messages after it are not concerned.
    */
   readonly error?: FdpassError | undefined;
+  /**
+   * The process that sent it (its first byte, to be exact), as the kernel vouches for it; only with the option
+   * `credentials` of the channel. On a socket that several processes share it tells them apart, which `channel.peer` does not.
+   */
+  readonly credentials?: MessageCredentials;
   /**
    * Makes the message yours: it stays open until you close its descriptors or dispose it.
    *

@@ -67,6 +67,8 @@ export interface RawBinding extends PreforkBinding {
    * message that does not fit the slab (its record has offset -1); at most one in a batch. `bigFds` holds the descriptors of
    * a message that has more than `fds` holds (its record has fdOffset -1); at most one, and it is the last record.
    * `onEvent(handle, event, a, b)`: see {@link ChannelEvent}.
+   *
+   * @returns how many descriptors a channel may have in its hands without using up what the process may have open
    */
   channelSetup(
     engine: number,
@@ -80,7 +82,7 @@ export interface RawBinding extends PreforkBinding {
       bigFds: Int32Array | undefined,
     ) => void,
     onEvent: (handle: number, event: number, a: number, b: unknown) => void,
-  ): void;
+  ): number;
   /**
    * Opens a framed channel on `fd` (moved, also out of the ledger; not moved when this throws). `numbers` holds
    * {@link ChannelConfig}. It starts paused (no readiness for reading) and referenced.
@@ -117,8 +119,8 @@ export interface RawBinding extends PreforkBinding {
   channelQueued(handle: number, into: Float64Array): void;
   /** Whether the queue is above its high-water mark. */
   channelIsAbove(handle: number): boolean;
-  /** Parks a live channel for another thread; the handle is dead. @returns the token */
-  channelPark(handle: number): number;
+  /** Parks a live channel for another thread, for `lifetime` milliseconds; the handle is dead. @returns the token */
+  channelPark(handle: number, lifetime: number): number;
   /** Claims a parked channel: paused, referenced. Needs `channelSetup` before, as `channelOpen`. @returns the handle */
   channelClaim(token: number): number;
 
@@ -184,7 +186,11 @@ export const RECORD = {
   /** Damaged: how many descriptors were sent, how many came. */
   sent: 5,
   received: 6,
-  size: 7,
+  /** The process that sent it, or -1: the kernel was not asked, and the two below mean nothing. */
+  pid: 7,
+  uid: 8,
+  gid: 9,
+  size: 10,
 } as const;
 
 /** Why a message is damaged: code of its error. */
@@ -212,7 +218,9 @@ export const ChannelConfig = {
   acceptKinds: 12,
   /** 1: the number never left this library (`connectUnix`, `acceptUnix`, `socketPair`), so it is polled itself and not a copy. */
   ours: 13,
-  length: 14,
+  /** 1: the kernel is asked who sent each message. */
+  credentials: 14,
+  length: 15,
 } as const;
 
 /** The kinds of descriptors in the order of their bits. */

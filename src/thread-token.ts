@@ -1,6 +1,6 @@
 import type { CodecName } from './codec.js';
+import type { MessageCredentials } from './credentials.js';
 import { type FdpassErrorDetails, refusal, shown } from './errors.js';
-import { native } from './native.js';
 
 /**
  * A descriptor or a channel on its way to another thread of this process. It survives `postMessage` and can be claimed
@@ -27,31 +27,16 @@ export interface ChannelToken {
 export interface MessageToken {
   readonly data: unknown;
   readonly fds: readonly number[];
+  readonly credentials?: MessageCredentials;
   readonly error?: FdpassErrorDetails & { readonly code: string; readonly message: string };
 }
 
-/** Milliseconds in which a token must be claimed. */
-const CLAIM_WITHIN = 60_000;
-
 /**
- * Puts a number on the table where any thread of this process can claim it.
+ * Milliseconds in which a token must be claimed. The binding keeps the time: the thread that detached may have ended.
  *
  * @internal
  */
-export function parkNumber(number: number): number {
-  const token = native.threadPark(number);
-  expire(token);
-  return token;
-}
-
-/**
- * Closes what nobody claimed in time. A claimed token is not known any more, and tokens are never given twice.
- *
- * @internal
- */
-export function expire(token: number): void {
-  setTimeout(() => native.threadDrop(token), CLAIM_WITHIN).unref?.();
-}
+export const CLAIM_WITHIN = 60_000;
 
 /**
  * The token, if it is one of this kind.

@@ -2,12 +2,12 @@ import type { ArrivedMessage } from './channel/arrived-message.js';
 import { Channel, parkChannel } from './channel.js';
 import { calling, refusal, shown } from './errors.js';
 import { Fate, Fd, forgetNumber, needNumber } from './fd.js';
+import { native } from './native.js';
 import {
   type ChannelToken,
-  expire,
+  CLAIM_WITHIN,
   type FdToken,
   type MessageToken,
-  parkNumber,
   type ThreadToken,
 } from './thread-token.js';
 
@@ -44,21 +44,28 @@ export function detachForThread(what: Fd | Channel<unknown>): ThreadToken {
 
 function detachFd(fd: Fd): FdToken {
   const number = needNumber('detach', fd);
-  const token = calling(() => parkNumber(number));
+  const token = parkNumber(number);
   forgetNumber(fd, Fate.thread);
   return { fdpass: 'fd', token };
 }
 
 function detachChannel(channel: Channel<unknown>): ChannelToken {
   const { token, codec, messages } = parkChannel(channel);
-  expire(token);
   return { fdpass: 'channel', token, codec, messages: messages.map(detachMessage) };
 }
 
 function detachMessage(message: ArrivedMessage<unknown>): MessageToken {
-  const { data, error } = message;
-  const fds = message.surrender().map((number) => calling(() => parkNumber(number)));
-  if (error === undefined) return { data, fds };
+  const { data, error, credentials } = message;
+  const token: MessageToken = {
+    data,
+    fds: message.surrender().map(parkNumber),
+    ...(credentials !== undefined && { credentials }),
+  };
+  if (error === undefined) return token;
   const { code, message: text, sent, received } = error;
-  return { data, fds, error: { code, message: text, sent, received } };
+  return { ...token, error: { code, message: text, sent, received } };
+}
+
+function parkNumber(number: number): number {
+  return calling(() => native.threadPark(number, CLAIM_WITHIN));
 }

@@ -1,22 +1,13 @@
 // The loader, as it is installed: a copy of `dist` in an empty folder, without the checkout around it.
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { candidatePlatforms } from '../src/platform.js';
 import { startProgram } from './helpers/children.js';
 import { atEndOfTest } from './helpers/cleanup.js';
+import { nativeBinary as binary, platforms, root } from './native-binary.js';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
-const platforms = candidatePlatforms(process.platform, process.arch);
 const [first = '', last = ''] = [platforms[0], platforms.at(-1)].map((platform) => `fdpass-${platform}`);
-const binary =
-  process.env.FDPASS_NATIVE_PATH ??
-  platforms
-    .map((platform) => join(root, `build/native/fdpass.${platform}.node`))
-    .find((file) => existsSync(file)) ??
-  '';
 
 let folder = '';
 

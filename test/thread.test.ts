@@ -5,8 +5,9 @@ import { describe, expect, it } from 'vitest';
 import { channels, codeOfRejection, ending, next, text, turn } from './helpers/channels.js';
 import { fixturePath } from './helpers/children.js';
 import { atEndOfTest } from './helpers/cleanup.js';
-import { codeOf, fileFd, nullFds, readAll } from './helpers/descriptors.js';
+import { closing, codeOf, fileFd, nullFds, readAll } from './helpers/descriptors.js';
 import { countDescriptors } from './helpers/leaks.js';
+import { nativeBinary } from './native-binary.js';
 
 async function startWorker(name: string, workerData?: string): Promise<Worker> {
   const worker = new Worker(fixturePath(name), { workerData });
@@ -128,6 +129,36 @@ describe('a channel', () => {
     const moved = ending(Channel.fromThread(token, { codec }));
     left.post('loud');
     expect((await next(moved)).data).toBe('LOUD');
+  });
+});
+
+describe('a token that nobody claims', () => {
+  it('regression: is closed in time although the thread that made it has ended', async () => {
+    const before = countDescriptors();
+    const worker = new Worker(fixturePath('park-in-worker'), {
+      workerData: { binary: nativeBinary, lifetime: 200 },
+    });
+    atEndOfTest(() => worker.terminate().then(() => undefined));
+    const exited = once(worker, 'exit');
+    await once(worker, 'message');
+    await exited;
+    expect(countDescriptors()).toBe(before + 2);
+    const start = performance.now();
+    while (countDescriptors() > before) await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(performance.now() - start).toBeLessThan(2_000);
+  });
+
+  it('is not closed before, and outlives the thread', async () => {
+    const worker = new Worker(fixturePath('park-in-worker'), {
+      workerData: { binary: nativeBinary, lifetime: 60_000 },
+    });
+    const exited = once(worker, 'exit');
+    const [tokens] = (await once(worker, 'message')) as [[number, number]];
+    await exited;
+    const [left, right] = tokens.map((token) => closing(Fd.fromThread({ fdpass: 'fd', token }))) as [Fd, Fd];
+    left.writeSync(Buffer.from('x'));
+    expect(right.readSync(new Uint8Array(1))).toBe(1);
+    expect(codeOf(() => Fd.fromThread({ fdpass: 'fd', token: tokens[0] }))).toBe('ERR_FDPASS_TOKEN');
   });
 });
 

@@ -1,4 +1,5 @@
 import type { Wire } from '../codec.js';
+import type { MessageCredentials } from '../credentials.js';
 import { type FdpassError, fromNative } from '../errors.js';
 import { expireList, type FdList, keepList, listOver } from '../fd-list.js';
 import { type Message, released } from '../message.js';
@@ -42,6 +43,8 @@ class LentGuard implements Guard {
 export class ArrivedMessage<T> implements Message<T> {
   data: T;
   error: FdpassError | undefined;
+  /** Where the kernel was asked; else messages do not even have the property. */
+  declare credentials?: MessageCredentials;
   /** The array of the batch: entries that were taken are -1. */
   #numbers: Int32Array;
   #start: number;

@@ -24,8 +24,10 @@ export function claimChannel<T>(token: ChannelToken, codec: Codec<T> | undefined
   return { handle, wire, messages: token.messages.map((message) => claimMessage<T>(message)) };
 }
 
-function claimMessage<T>({ data, fds, error }: MessageToken): ArrivedMessage<T> {
+function claimMessage<T>({ data, fds, error, credentials }: MessageToken): ArrivedMessage<T> {
   const numbers = Int32Array.from(fds, (token) => calling(() => native.threadClaim(token)));
   const failure = error && new FdpassError(error.code, error.message, error);
-  return new ArrivedMessage(data as T, failure, numbers, 0, numbers.length);
+  const message = new ArrivedMessage(data as T, failure, numbers, 0, numbers.length);
+  if (credentials !== undefined) message.credentials = credentials;
+  return message;
 }

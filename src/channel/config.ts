@@ -22,6 +22,8 @@ export interface QueueMarks {
 /** What can be set for any channel. Times are in milliseconds; `Infinity` is none. */
 export interface ChannelOptions {
   readonly accept?: AcceptOptions;
+  /** Has the kernel say who sent each message (`message.credentials`; Linux). */
+  readonly credentials?: boolean;
   /** Above it `post()` returns `false` until `'drain'` (1 MiB, 1,024 messages, 512 descriptors). */
   readonly highWater?: QueueMarks;
   /** Above it a message is refused with `ERR_FDPASS_QUEUE_FULL` (256 MiB, 65,536 messages, 16,384 descriptors). */
@@ -57,6 +59,7 @@ export function configOf(options: ChannelOptions, codec: number, ours: boolean):
   numbers[ChannelConfig.closeTimeout] = mark('closeTimeout', options.closeTimeout);
   numbers[ChannelConfig.acceptKinds] = kinds(accept?.kinds);
   numbers[ChannelConfig.ours] = ours ? 1 : 0;
+  numbers[ChannelConfig.credentials] = flag('credentials', options.credentials) ? 1 : 0;
   return numbers;
 }
 
@@ -77,6 +80,11 @@ function mark(name: string, value: number | undefined): number {
 
 function time(name: string, value: number | undefined): number {
   return value === Number.POSITIVE_INFINITY ? NONE : mark(name, value);
+}
+
+function flag(name: string, value: boolean | undefined): boolean {
+  if (value !== undefined && typeof value !== 'boolean') throw wrong(name, value, 'true or false');
+  return value === true;
 }
 
 function kinds(accepted: Iterable<FdKind> | undefined): number {

@@ -4,7 +4,7 @@ import type { Message } from '../message.js';
 import type { ArrivedMessage } from './arrived-message.js';
 import { Queue } from './queue.js';
 import { copyMessages, readMessage } from './reader.js';
-import { closeBatch, type Oversized } from './registry.js';
+import { closeBatch, type Oversized, room } from './registry.js';
 
 /** What the receiving half needs of its channel. */
 export interface Host<T> {
@@ -26,8 +26,8 @@ export interface Waiter<T> {
 
 type Style = 'asking' | 'listening' | 'iterating';
 
-/** What may wait here before reading stops; one more batch may come. */
-const ROOM = { messages: 256, fds: 1024, bytes: 1 << 20 };
+/** What may wait here before reading stops, besides descriptors ({@link room}); one more batch may come. */
+const ROOM = { messages: 256, bytes: 1 << 20 };
 /**
  * So many times that while an acknowledgement is waited for: a loop whose body awaits one asks for no message until it
  * came, and it comes behind everything that is in the socket.
@@ -347,10 +347,11 @@ export class Inbox<T> {
 
   get #hasRoom(): boolean {
     if (this.#queue.length === 0) return true;
-    const times = this.#host.awaitsAcknowledgement() ? TIMES_FOR_ACKNOWLEDGEMENT : 1;
+    const waits = this.#host.awaitsAcknowledgement();
+    const times = waits ? TIMES_FOR_ACKNOWLEDGEMENT : 1;
     return (
       this.#queue.length < ROOM.messages * times &&
-      this.#fds < ROOM.fds * times &&
+      this.#fds < (waits ? room.fdsForAcknowledgement : room.fds) &&
       this.#bytes < ROOM.bytes * times
     );
   }

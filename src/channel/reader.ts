@@ -11,6 +11,17 @@ const NO_BYTES: Uint8Array = new Uint8Array(0);
 /** Message `index` of the batch that is being delivered; its descriptors are still in the shared array. */
 export function readMessage<T>(index: number, wire: Wire<T>, oversized: Oversized): ArrivedMessage<T> {
   const at = index * RECORD.size;
+  const message = readAt(at, wire, oversized);
+  const pid = records[at + RECORD.pid] as number;
+  if (pid >= 0) message.credentials = { pid, uid: unsigned(at + RECORD.uid), gid: unsigned(at + RECORD.gid) };
+  return message;
+}
+
+function unsigned(at: number): number {
+  return (records[at] as number) >>> 0;
+}
+
+function readAt<T>(at: number, wire: Wire<T>, oversized: Oversized): ArrivedMessage<T> {
   const damage = records[at + RECORD.damage] as number;
   if (damage !== DAMAGE.none) return readDamaged(at, damage, wire, oversized);
   const offset = records[at + RECORD.offset] as number;

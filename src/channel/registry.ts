@@ -46,10 +46,24 @@ const endpoints: (Endpoint | undefined)[] = [];
 const nothingOversized: Oversized = { bytes: undefined, fds: undefined };
 let prepared = false;
 
+/** How many descriptors may wait to be handed out in one channel, so that reading ahead does not use up the process's limit. */
+export const room: { fds: number; fdsForAcknowledgement: number } = {
+  /** As a rule. */
+  fds: BATCH_DESCRIPTORS,
+  /** While an acknowledgement is waited for, which comes behind everything that is in the socket. */
+  fdsForAcknowledgement: BATCH_DESCRIPTORS,
+};
+
+/** More than this a socket does not hold: 277 of the smallest sends, 253 descriptors each. */
+const MOST_IN_A_SOCKET = 277 * 253;
+
 /** Prepares this environment (a thread has its own) for channels, once. */
 export function prepareEnvironment(): void {
   if (prepared) return;
-  native.channelSetup(engine, slab, records, arrived, onBatch, onEvent);
+  const share = native.channelSetup(engine, slab, records, arrived, onBatch, onEvent);
+  room.fds = Math.min(BATCH_DESCRIPTORS, share);
+  // One batch more may come.
+  room.fdsForAcknowledgement = Math.max(room.fds, Math.min(MOST_IN_A_SOCKET, 2 * share - BATCH_DESCRIPTORS));
   prepared = true;
 }
 

@@ -65,6 +65,15 @@ describe('under load', () => {
       expect(JSON.parse((await exited).printed)).toEqual({ whole: 256, damaged: 0, fds: 256 * 253 });
     },
   );
+
+  it('regression: a loop does not read ahead more than a limit of 1,024 descriptors allows', async () => {
+    const program = `ulimit -n 1024; exec "${process.execPath}" "${fixturePath('slow-loop-at-limit')}"`;
+    const { channel, exited } = withChannel('sh', ['-c', program]);
+    const fds = nullFds(100);
+    for (let index = 0; index < 80; index += 1) await channel.send('x', fds);
+    await channel.close();
+    expect(JSON.parse((await exited).printed)).toEqual({ whole: 80, damaged: 0, fds: 8_000 });
+  });
 });
 
 /** Sends as fast as the peer takes it. */

@@ -74,6 +74,12 @@ pub(crate) enum Value {
     Number(f64),
 }
 
+// With `panic = "abort"` a bug of ours would end the whole process.
+#[cfg(not(panic = "unwind"))]
+compile_error!(
+    "the binding turns panics into errors of JavaScript: build it with panic = \"unwind\""
+);
+
 /// The body of every raw callback: fetch the arguments, run, turn an error or a panic into an exception.
 #[expect(
     clippy::inline_always,

@@ -35,5 +35,7 @@ pub fn initialize(exports: Object, env: Env) -> napi::Result<()> {
     channel::register(&exports)?;
     watch::register(&exports)?;
     prefork::register(&exports)?;
+    #[cfg(fdpass_portable)]
+    cold::mishap::register(&exports)?;
     Ok(())
 }

@@ -221,11 +221,15 @@ pub fn peer_address(socket: BorrowedFd<'_>) -> Result<Address> {
 /// merged. `SO_PASSCRED`.
 ///
 /// # Errors
-/// ENOPROTOOPT on macOS.
+/// [`Error::Unsupported`] on macOS.
 #[doc(alias = "SO_PASSCRED")]
 pub fn set_pass_credentials(socket: BorrowedFd<'_>, on: bool) -> Result<()> {
-    sys::set_pass_credentials(socket, on)
-        .map_err(|source| Error::system(Syscall::Setsockopt, source))
+    sys::set_pass_credentials(socket, on).map_err(|source| match source.raw_os_error() {
+        Some(libc::ENOPROTOOPT) => Error::Unsupported {
+            what: "the credentials of every message (SO_PASSCRED)",
+        },
+        _ => Error::system(Syscall::Setsockopt, source),
+    })
 }
 
 /// From now on every message arrives with a process descriptor of its sender. `SO_PASSPIDFD`.

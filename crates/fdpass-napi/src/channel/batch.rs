@@ -12,6 +12,9 @@ use crate::hot;
 use crate::js;
 use crate::state::State;
 
+/// In the place of a process: the sender was not asked for. 0 is one that has no number here.
+const NOBODY: i32 = -1;
+
 /// The messages of one call of `onBatch`.
 pub(super) struct Batch<'call> {
     setup: &'call Setup,
@@ -162,6 +165,13 @@ impl Sink for Batch<'_> {
         let (damage, (sent, received)) = meta.damage.map_or((0, (0, 0)), |damage| {
             (damage_number(damage), damage.counts())
         });
+        let sender = meta.sender.map_or([NOBODY, 0, 0], |sender| {
+            [
+                sender.pid,
+                sender.uid.cast_signed(),
+                sender.gid.cast_signed(),
+            ]
+        });
         let record = [
             offset,
             int(payload.len()),
@@ -170,6 +180,9 @@ impl Sink for Batch<'_> {
             damage,
             sent.cast_signed(),
             received.cast_signed(),
+            sender[0],
+            sender[1],
+            sender[2],
         ];
         self.meta[at..at + RECORD_SIZE].copy_from_slice(&record);
         self.count += 1;

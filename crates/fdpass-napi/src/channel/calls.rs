@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use fdpass::descriptor;
 use fdpass::link::{Link, SendOptions, Sent, SocketTransport};
+use fdpass::socket;
 use napi::sys::{napi_callback_info, napi_env, napi_value};
 
 use super::batch;
@@ -47,8 +48,9 @@ extern "C" fn channel_setup(env: napi_env, info: napi_callback_info) -> napi_val
         call.state.start_loop(on_thread)?;
         let arrays = [call.raw(1), call.raw(2), call.raw(3)];
         let setup = Setup::new(env, on_thread, arrays, [call.raw(4), call.raw(5)])?;
+        let share = i32::try_from(setup.share()).unwrap_or(i32::MAX);
         *call.state.channels.setup.borrow_mut() = Some(Rc::new(setup));
-        Ok(Value::Undefined)
+        Ok(Value::Int(share))
     })
 }
 
@@ -66,6 +68,9 @@ extern "C" fn channel_open(env: napi_env, info: napi_callback_info) -> napi_valu
 /// Moves `number` into a channel, or leaves it where it is.
 fn open(state: &State, number: i32, asked: config::Asked) -> Result<Rc<Channel>, Failure> {
     let borrowed = fd::borrow(number)?;
+    if asked.credentials {
+        socket::set_pass_credentials(borrowed, true)?;
+    }
     // An adopted number may be closed by anyone who knows it, and closing a watched descriptor aborts Node: a copy is
     // watched. The number of a socket that this library made is known to nobody.
     let socket = if asked.ours {
@@ -321,17 +326,18 @@ extern "C" fn channel_is_above(env: napi_env, info: napi_callback_info) -> napi_
 }
 
 extern "C" fn channel_park(env: napi_env, info: napi_callback_info) -> napi_value {
-    js::enter(env, info, |call: &Call<'_, 1>| {
+    js::enter(env, info, |call: &Call<'_, 2>| {
         let channel = call.state.channels.get(call.int(0))?;
         let link = channel.take_out(call.state).ok_or_else(closed)?;
-        Ok(Value::Number(moves::park(Moved::Channel(link))))
+        let lifetime = moves::lifetime(call.number(1));
+        Ok(Value::Number(moves::park(Moved::Channel(link), lifetime)))
     })
 }
 
 extern "C" fn channel_claim(env: napi_env, info: napi_callback_info) -> napi_value {
     js::enter(env, info, |call: &Call<'_, 1>| {
         let token = call.number(0);
-        let link = moves::claim_channel(token)?;
+        let (link, until) = moves::claim_channel(token)?;
         match call.state.channels.add(call.state, link) {
             Ok(channel) => {
                 channel.soon(call.state);
@@ -339,7 +345,7 @@ extern "C" fn channel_claim(env: napi_env, info: napi_callback_info) -> napi_val
             }
             // The token stays good: nothing was lost.
             Err((failure, link)) => {
-                moves::put_back(token, Moved::Channel(link));
+                moves::put_back(token, Moved::Channel(link), until);
                 Err(failure)
             }
         }

@@ -11,6 +11,8 @@ use fdpass::link::{Accept, Config};
 pub(super) struct Asked {
     pub(super) config: Config,
     pub(super) ours: bool,
+    /// Whether the kernel is to say who sent what.
+    pub(super) credentials: bool,
 }
 
 pub(super) fn read(numbers: &[f64]) -> Asked {
@@ -36,6 +38,7 @@ pub(super) fn read(numbers: &[f64]) -> Asked {
     Asked {
         config,
         ours: at(13) > 0.0,
+        credentials: at(14) > 0.0,
     }
 }
 

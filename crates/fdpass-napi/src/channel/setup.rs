@@ -19,6 +19,7 @@ pub(super) struct Setup {
     on_event: Reference,
     entry: Entry,
     budget: Budget,
+    share: usize,
 }
 
 /// Views of the arrays that are shared with JavaScript.
@@ -29,7 +30,7 @@ pub(super) struct Shared<'call> {
 }
 
 /// Integers of one message (`RECORD` in `src/native-types.ts`).
-pub(super) const RECORD_SIZE: usize = 7;
+pub(super) const RECORD_SIZE: usize = 10;
 
 impl Setup {
     /// `arrays`: slab, meta, fds; `functions`: `onBatch`, `onEvent`.
@@ -57,6 +58,7 @@ impl Setup {
             on_batch: Reference::new(env, on_batch)?,
             on_event: Reference::new(env, on_event)?,
             entry: Entry::new(env, on_thread)?,
+            share: Budget::share_of_this_process(),
             budget: Budget {
                 messages: meta_elements.1.saturating_sub(1) / RECORD_SIZE,
                 fds: budget.fds.min(fds_elements.1),
@@ -77,6 +79,11 @@ impl Setup {
     /// What one batch may bring.
     pub(super) const fn budget(&self) -> &Budget {
         &self.budget
+    }
+
+    /// The descriptors that one channel may have taken in and not handed out: a part of what the process may have open.
+    pub(super) const fn share(&self) -> usize {
+        self.share
     }
 
     pub(super) const fn env(&self) -> napi_env {

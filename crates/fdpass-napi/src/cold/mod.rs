@@ -7,6 +7,8 @@
 mod descriptor;
 mod inspect;
 mod listener;
+#[cfg(fdpass_portable)]
+pub(crate) mod mishap;
 mod socket;
 mod thread;
 

@@ -10,24 +10,19 @@ use crate::fd;
 use crate::moves::{self, Moved};
 use crate::state;
 
-/// Moves `fd` out of this environment; returns the token with which one thread claims it, once.
+/// Moves `fd` out of this environment; returns the token with which one thread claims it, once, within `lifetime`
+/// milliseconds.
 #[napi(catch_unwind)]
-pub fn thread_park(env: Env, fd: i32) -> napi::Result<f64> {
+pub fn thread_park(env: Env, fd: i32, lifetime: f64) -> napi::Result<f64> {
     let owned = fd::own(fd)
         .ok_or(Error::BadDescriptor { number: fd.into() })
         .or_throw(env)?;
     state::of(env.raw())?.ledger.borrow_mut().remove(fd);
-    Ok(moves::park(Moved::Fd(owned)))
+    Ok(moves::park(Moved::Fd(owned), moves::lifetime(lifetime)))
 }
 
 /// Moves the descriptor behind `token` into this environment.
 #[napi(catch_unwind)]
 pub fn thread_claim(env: Env, token: f64) -> napi::Result<i32> {
     give(env, moves::claim_fd(token).or_throw(env)?)
-}
-
-/// Closes what nobody claimed; does nothing for a token that is not known.
-#[napi(catch_unwind)]
-pub fn thread_drop(token: f64) {
-    moves::discard(token);
 }

@@ -31,8 +31,8 @@ impl<T: Transport> Link<T> {
         };
         self.inbox.frame = Some(*frame);
         match frame.kind {
-            FrameKind::Data => self.start_message(frame, frame.length, u32::from(frame.fds))?,
-            FrameKind::First(totals) => self.start_message(frame, totals.bytes, totals.fds)?,
+            FrameKind::Data => self.start_message(frame, at, frame.length, u32::from(frame.fds))?,
+            FrameKind::First(totals) => self.start_message(frame, at, totals.bytes, totals.fds)?,
             FrameKind::Cancel => self.cancel_message(),
             FrameKind::Ack if frame.length == 0 => {
                 let none = std::iter::empty();
@@ -56,7 +56,13 @@ impl<T: Transport> Link<T> {
         Ok(())
     }
 
-    fn start_message(&mut self, frame: &Frame, bytes: u32, fds: u32) -> Result<(), LinkError> {
+    fn start_message(
+        &mut self,
+        frame: &Frame,
+        at: u64,
+        bytes: u32,
+        fds: u32,
+    ) -> Result<(), LinkError> {
         let limits = self.config.limits;
         let damage = if bytes > limits.max_message_bytes {
             Some(Damage::TooLarge {
@@ -81,6 +87,7 @@ impl<T: Transport> Link<T> {
             arrived: 0,
             fds: 0,
             damage,
+            sender: self.inbox.senders.of(at),
         };
         Ok(())
     }

@@ -245,6 +245,7 @@ impl Incoming {
             id: self.id,
             fds: self.sent_fds as usize,
             damage,
+            sender: self.sender,
         }
     }
 }

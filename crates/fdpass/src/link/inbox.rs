@@ -4,7 +4,9 @@ use std::os::fd::OwnedFd;
 
 use super::batches::Batches;
 use super::config::Limits;
+use super::senders::Senders;
 use super::sink::{Damage, close_range};
+use crate::credentials::Credentials;
 use crate::descriptor;
 use crate::frame::{Decoder, Frame, ProtocolError};
 
@@ -35,6 +37,8 @@ pub(super) struct Incoming {
     /// The first so many of [`Inbox::fds`] are its: all that arrived, or none if it is damaged.
     pub(super) fds: usize,
     pub(super) damage: Option<Damage>,
+    /// Of its first byte.
+    pub(super) sender: Option<Credentials>,
 }
 
 #[derive(Debug)]
@@ -45,6 +49,7 @@ pub(super) struct Inbox {
     pub(super) frame: Option<Frame>,
     pub(super) incoming: Incoming,
     pub(super) batches: Batches,
+    pub(super) senders: Senders,
     /// Every descriptor that arrived and was not delivered, in order.
     pub(super) fds: Vec<OwnedFd>,
     /// Bytes that were read and not used, between two wake-ups.
@@ -68,6 +73,7 @@ impl Inbox {
             frame: None,
             incoming: Incoming::default(),
             batches: Batches::default(),
+            senders: Senders::default(),
             fds: Vec::new(),
             carry: Vec::new(),
             assembly: Vec::new(),
@@ -122,6 +128,7 @@ impl Inbox {
         descriptor::close_all(&mut self.fds);
         self.fds = Vec::new();
         self.batches.clear();
+        self.senders.clear();
         self.carry = Vec::new();
         self.assembly = Vec::new();
         self.incoming = Incoming::default();

@@ -59,6 +59,7 @@ mod inbox;
 mod outbox;
 mod receive;
 mod send;
+mod senders;
 mod sink;
 mod split;
 mod transport;

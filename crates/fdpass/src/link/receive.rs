@@ -274,6 +274,8 @@ impl<T: Transport> Link<T> {
 
     fn note_batch(&mut self, start: u64, chunk: Chunk, got: usize) {
         let end = start + chunk.bytes as u64;
+        let used = self.inbox.offset;
+        self.inbox.senders.note(start, end, chunk.credentials, used);
         let batches = &mut self.inbox.batches;
         if std::mem::take(&mut self.inbox.lost) {
             batches.push(start, end, 0, 0, true);

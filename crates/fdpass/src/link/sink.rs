@@ -3,6 +3,7 @@
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use crate::credentials::Credentials;
 use crate::descriptor;
 use crate::frame::{AckEntry, AckStatus};
 use crate::limits;
@@ -35,6 +36,8 @@ pub struct MessageMeta {
     pub fds: usize,
     /// Why the message is not whole. Then it has no descriptors here: those that came were closed.
     pub damage: Option<Damage>,
+    /// Who sent its first byte, if the socket asks for it ([`crate::socket::set_pass_credentials`]).
+    pub sender: Option<Credentials>,
 }
 
 /// Why a message did not arrive whole. What came before and what comes after it is intact.
@@ -231,12 +234,16 @@ impl Budget {
     #[must_use]
     pub fn of_this_process() -> Self {
         let budget = Self::default();
-        let share =
-            sys::descriptor_limit().map_or(usize::MAX, |limit| limit / limits::LINK_BUDGET_SHARE);
         Self {
-            fds: budget.fds.min(share),
+            fds: budget.fds.min(Self::share_of_this_process()),
             ..budget
         }
+    }
+
+    /// The descriptors that one link may have in its hands without using up what the process may have open.
+    #[must_use]
+    pub fn share_of_this_process() -> usize {
+        sys::descriptor_limit().map_or(usize::MAX, |limit| limit / limits::LINK_BUDGET_SHARE)
     }
 }
 

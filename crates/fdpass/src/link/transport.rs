@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use crate::credentials::Credentials;
 use crate::error::{Error, Result};
 use crate::message::{self, Wait};
 use crate::socket::{self, Socket, SocketType};
@@ -19,6 +20,8 @@ pub struct Chunk {
     pub refused: usize,
     /// Descriptors were lost (`MSG_CTRUNC`).
     pub truncated: bool,
+    /// Who sent the bytes, if the socket asks for it ([`socket::set_pass_credentials`]).
+    pub credentials: Option<Credentials>,
 }
 
 /// A connected stream that carries descriptors and never waits.
@@ -120,6 +123,7 @@ impl Transport for SocketTransport {
             fds: fds.len() - before,
             refused: arrival.refused,
             truncated: arrival.control_truncated,
+            credentials: arrival.credentials,
         }))
     }
 
@@ -141,6 +145,7 @@ impl Transport for SocketTransport {
                 fds: arrived.fds,
                 refused: arrived.refused,
                 truncated: arrived.control_truncated,
+                credentials: arrived.credentials,
             };
         }
         Ok(read)

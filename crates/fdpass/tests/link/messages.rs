@@ -4,7 +4,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use crate::support::{Keep, Tag, pair, settle};
-use fdpass::link::{Budget, FdBatch, MessageMeta, ReadBuffer, SendOptions, Sink, SinkStatus, Stop};
+use fdpass::link::{
+    Budget, FdBatch, Link, MessageMeta, ReadBuffer, SendOptions, Sink, SinkStatus, Stop,
+};
 
 #[test]
 fn messages_of_every_size_carry_their_descriptors() {
@@ -32,6 +34,45 @@ fn messages_of_every_size_carry_their_descriptors() {
     }
     for tag in tags {
         tag.assert_only_copy();
+    }
+}
+
+/// Of every way to read: short, a burst of several reads by one call, straight into a long message.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_link_whose_socket_asks_says_who_sent_each_message() {
+    use fdpass::link::{Config, SocketTransport};
+    use fdpass::socket::{self, SocketType};
+    use std::os::fd::AsFd;
+
+    #[derive(Default)]
+    struct Senders(Vec<Option<i32>>);
+    impl Sink for Senders {
+        fn message(&mut self, meta: &MessageMeta, _: &[u8], _: &mut FdBatch<'_>) -> SinkStatus {
+            self.0.push(meta.sender.map(|sender| sender.pid));
+            SinkStatus::Continue
+        }
+    }
+
+    for ask in [true, false] {
+        let (a, b) = socket::pair(SocketType::Stream).unwrap();
+        socket::set_pass_credentials(b.as_fd(), ask).unwrap();
+        let mut left =
+            crate::support::End::new(SocketTransport::new(a).unwrap(), Config::default());
+        let mut right = Link::new(SocketTransport::new(b).unwrap(), Config::default());
+        let tag = Tag::new();
+        for bytes in [1, 300, 2, 3, 100_000] {
+            left.send(&vec![7; bytes], &[tag.fd(), tag.fd()]);
+        }
+        let mut seen = Senders::default();
+        let mut buffer = ReadBuffer::new();
+        while seen.0.len() < 5 {
+            right
+                .receive_into(&mut buffer, &mut seen, &Budget::default(), left.now)
+                .unwrap();
+        }
+        let us = ask.then(|| i32::try_from(std::process::id()).unwrap());
+        assert_eq!(seen.0, [us; 5]);
     }
 }
 
