@@ -239,6 +239,19 @@ it('lets a request under way finish when it stops', async () => {
   idle.close();
 });
 
+it('takes in who waits in the queue of the kernel when it stops', async () => {
+  const { manager, port } = await startManager();
+  const clients = Array.from({ length: 10 }, () => new Client(port));
+  // They are connected by then, and nobody has accepted them: the loop has not turned.
+  await new Promise<void>((resolve) => process.nextTick(resolve));
+  const accepted = manager.stats().accepted;
+  const stopped = manager.stop();
+  expect({ before: accepted, after: manager.stats().accepted }).toEqual({ before: 0, after: clients.length });
+  const answers = await Promise.all(clients.map((client) => client.get()));
+  expect(answers.map(({ outcome }) => outcome)).toEqual(Array(clients.length).fill('ok'));
+  await stopped;
+});
+
 it('enforces the time-outs of a server that never listened', async () => {
   const { port } = await startManager({ workers: 1, env: { ...process.env, HEADERS_TIMEOUT: '300' } });
   const socket = connect(at(port));

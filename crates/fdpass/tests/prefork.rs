@@ -588,3 +588,30 @@ fn listening_sockets_go_to_workers() {
     rig.settle();
     assert_eq!(a.given().len(), 1);
 }
+
+#[test]
+fn who_waits_at_a_listener_that_closes_is_taken_in() {
+    let mut rig = Rig::new(Config::default());
+    let mut a = rig.hire(0);
+    rig.settle();
+    let mut clients: Vec<TcpStream> = (0..3).map(|_| rig.connect()).collect();
+    for client in &mut clients {
+        client.write_all(GET).expect("write");
+    }
+    let now = Instant::now();
+    rig.manager.close_listener(0, now);
+    rig.manager
+        .drain_worker(a.id, false, 1000, now)
+        .expect("it is there");
+    rig.manager.finish(now).expect("poll");
+    TcpStream::connect(rig.address).expect_err("nobody listens");
+    a.read();
+    let drain = a.orders.pop();
+    assert!(matches!(drain, Some(Order::Drain { .. })), "behind them");
+    for given in a.given() {
+        answer(&given);
+    }
+    for client in &mut clients {
+        client.read_exact(&mut [0; 1]).expect("an answer");
+    }
+}

@@ -37,6 +37,9 @@ pub(super) fn register(exports: &Exports<'_>) -> napi::Result<()> {
 const CONFIG: usize = 11;
 /// Integers of one connection to be decided (`DECISION`).
 const DECISION: usize = 10;
+/// How often a manager looks again before the loop turns: a turn, and the sleep that may follow, cost more than a look that
+/// finds nothing.
+const ROUNDS: usize = 4;
 const NO_MATTER: i32 = -1;
 const REFUSE: i32 = -2;
 
@@ -65,14 +68,19 @@ impl Pollable for Poll {
         let Some(watched) = self.0.upgrade() else {
             return;
         };
-        if watched.manager.borrow().is_crowded() {
-            // Clients and workers run first, and more is there to be done at once.
-            std::thread::yield_now();
+        for _ in 0..ROUNDS {
+            if watched.manager.borrow().is_crowded() {
+                // Clients and workers run first, and more is there to be done at once.
+                std::thread::yield_now();
+            }
+            let now = Instant::now();
+            // Refused only for want of memory; what is ready stays so.
+            let worked = watched.manager.borrow_mut().begin(now).unwrap_or(false);
+            watched.settle(state, now);
+            if !worked || watched.key.get().is_none() {
+                return;
+            }
         }
-        let now = Instant::now();
-        // Refused only for want of memory; what is ready stays so.
-        let _: std::io::Result<()> = watched.manager.borrow_mut().begin(now);
-        watched.settle(state, now);
     }
 }
 
@@ -346,7 +354,7 @@ extern "C" fn enable(env: napi_env, info: napi_callback_info) -> napi_value {
 /// `preforkUnlisten(handle, listener)`
 extern "C" fn unlisten(env: napi_env, info: napi_callback_info) -> napi_value {
     change(env, info, |call: &Call<'_, 2>, manager| {
-        manager.close_listener(listener(call.int(1)));
+        manager.close_listener(listener(call.int(1)), Instant::now());
         Ok(Value::Undefined)
     })
 }

@@ -41,7 +41,7 @@ impl Manager {
     }
 
     /// Accepts until nobody waits there, within a budget: the socket stays readable, so the rest comes next turn.
-    fn accept_some(&mut self, number: usize, now: Instant) {
+    pub(super) fn accept_some(&mut self, number: usize, now: Instant) {
         for _ in 0..ACCEPT_BUDGET {
             if !self.can_accept() {
                 return;

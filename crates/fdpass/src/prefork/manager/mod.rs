@@ -164,8 +164,14 @@ impl Manager {
         }
     }
 
-    /// Closes a listener. Clients in its queue are refused, unless somebody else has a copy of it.
-    pub fn close_listener(&mut self, number: u16) {
+    /// Closes a listener, after taking in who waits in its queue and finds a worker. Who is left there is refused, unless
+    /// somebody else has a copy of it.
+    pub fn close_listener(&mut self, number: u16, now: Instant) {
+        let mut accepted = u64::MAX;
+        while accepted != self.totals.accepted {
+            accepted = self.totals.accepted;
+            self.accept_some(usize::from(number), now);
+        }
         let Some(place) = self.listeners.get_mut(usize::from(number)) else {
             return;
         };
@@ -333,10 +339,11 @@ impl Manager {
     }
 
     /// Does what is to be done: reads what workers said, keeps time, accepts. Call it when [`Manager::as_fd`] is readable.
+    /// Returns whether anything was: then more may have come meanwhile, and to ask at once is cheaper than to be woken.
     ///
     /// # Errors
     /// The kernel refused to say what is ready; nothing is lost.
-    pub fn begin(&mut self, now: Instant) -> io::Result<()> {
+    pub fn begin(&mut self, now: Instant) -> io::Result<bool> {
         let mut ready = std::mem::take(&mut self.ready);
         ready.clear();
         let timer = self.poller.wait(&mut ready, 0);
@@ -350,6 +357,7 @@ impl Manager {
                 _ => self.mark_listener(number),
             }
         }
+        let any = !ready.is_empty();
         self.ready = ready;
         if timer? {
             self.armed = None;
@@ -357,7 +365,7 @@ impl Manager {
         }
         self.place_waiting(now);
         self.accept_all(now);
-        Ok(())
+        Ok(any)
     }
 
     /// Sends what was decided, and sets what is waited for next. After [`Manager::begin`], and after any other call that

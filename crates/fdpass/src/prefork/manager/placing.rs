@@ -8,6 +8,7 @@ use super::event::{Decision, Event};
 use super::{Manager, Waiting};
 use crate::link::SendOptions;
 use crate::prefork::held::SlotId;
+use crate::prefork::policy::Policy;
 use crate::prefork::verdict::{self, Verdict};
 use crate::prefork::wire::{MAX_BATCH, Record};
 
@@ -41,13 +42,15 @@ impl Manager {
                 .iter()
                 .position(|worker| worker.index == index && worker.can_take(in_flight, connections))
         } else {
-            self.chooser
-                .choose(workers.len(), connection.peer.hash(), |at| {
-                    let worker = &workers[at];
-                    worker
-                        .can_take(in_flight, connections)
-                        .then(|| worker.candidate())
-                })
+            let client = (self.chooser.policy() == Policy::Sticky)
+                .then(|| connection.peer.hash())
+                .flatten();
+            self.chooser.choose(workers.len(), client, |at| {
+                let worker = &workers[at];
+                worker
+                    .can_take(in_flight, connections)
+                    .then(|| worker.candidate())
+            })
         };
         let Some(at) = found else { return false };
         let worker = &mut self.workers[at];
