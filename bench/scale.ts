@@ -4,7 +4,7 @@ import { openSync, readdirSync, readFileSync } from 'node:fs';
 import { type Channel, channelPair, Fd, type Message } from 'fdpass';
 
 const TOTAL = Number(process.env.FDPASS_BENCH_DESCRIPTORS ?? 10_000_000);
-const IDLE = 1_000;
+const IDLE = 4_000;
 
 // First: what the others leave behind would be used again.
 await idleChannels();
@@ -80,7 +80,7 @@ function openDescriptors(): number {
 async function idleChannels(): Promise<void> {
   console.log(`\n### ${IDLE.toLocaleString('en')} idle channels\n`);
   growYoungGeneration();
-  const spare: [Channel, Channel][] = Array.from({ length: IDLE / 2 }, () => channelPair());
+  const spare: [Channel, Channel][] = Array.from({ length: 500 }, () => channelPair());
   globalThis.gc?.();
   const before = { memory: process.memoryUsage.rss(), threads: threads() };
   const pairs = Array.from({ length: IDLE / 2 }, () => channelPair());
