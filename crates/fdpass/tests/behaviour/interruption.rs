@@ -1,10 +1,7 @@
 //! A storm of signals: no call fails, no message is lost, doubled or given twice.
-//!
-//! Each signal is sent to the thread that is in the call. An interval timer would not do: the kernel gives its signal to
-//! the first thread of the process, which is the harness's.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,7 +18,10 @@ extern "C" fn count(_signal: libc::c_int) {
     SIGNALS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Runs `body` while this thread is sent a signal each 100 microseconds, whose handler restarts nothing.
+/// The time between two signals.
+const GUST: Duration = Duration::from_micros(100);
+
+/// Runs `body` while this thread is sent signals, whose handler restarts nothing.
 fn in_a_storm<T>(body: impl FnOnce() -> T) -> T {
     let action = SigAction::new(
         SigHandler::Handler(count),
@@ -30,28 +30,99 @@ fn in_a_storm<T>(body: impl FnOnce() -> T) -> T {
     );
     // SAFETY: the handler adds to an atomic number and does nothing else.
     unsafe { sigaction(Signal::SIGUSR1, &action) }.unwrap();
-    // SAFETY: the call takes nothing and cannot fail.
-    let target = unsafe { libc::pthread_self() };
-    let over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            while !over.load(Ordering::Relaxed) {
-                // SAFETY: `target` lives as long as the scope, which waits for this thread.
-                assert_eq!(unsafe { libc::pthread_kill(target, libc::SIGUSR1) }, 0);
-                thread::park_timeout(Duration::from_micros(100));
-            }
-        });
-        // At the end of a failed test, too.
-        let _end = End(&over);
-        body()
-    })
+    let _storm = storm::Storm::on_this_thread();
+    body()
 }
 
-struct End<'a>(&'a AtomicBool);
+/// An interval timer that interrupts one thread: the signal of `setitimer(2)` goes to any of the process.
+#[cfg(target_os = "linux")]
+mod storm {
+    use std::{mem, ptr};
 
-impl Drop for End<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+    use super::GUST;
+
+    pub(super) struct Storm(libc::timer_t);
+
+    impl Storm {
+        pub(super) fn on_this_thread() -> Self {
+            // SAFETY: numbers and a pointer, for which all zero bits is a value.
+            let mut event: libc::sigevent = unsafe { mem::zeroed() };
+            event.sigev_notify = libc::SIGEV_THREAD_ID;
+            event.sigev_signo = libc::SIGUSR1;
+            // SAFETY: the call takes nothing and cannot fail.
+            event.sigev_notify_thread_id = unsafe { libc::gettid() };
+            let mut timer = ptr::null_mut();
+            // SAFETY: `timer` has a place, `event` is complete.
+            let made = unsafe {
+                libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer)
+            };
+            assert_eq!(made, 0);
+            let gust = libc::timespec {
+                tv_sec: 0,
+                tv_nsec: libc::c_long::from(GUST.subsec_nanos().cast_signed()),
+            };
+            let interval = libc::itimerspec {
+                it_interval: gust,
+                it_value: gust,
+            };
+            // SAFETY: a timer that was just made; the old times are not asked for.
+            let set =
+                unsafe { libc::timer_settime(timer, 0, &raw const interval, ptr::null_mut()) };
+            assert_eq!(set, 0);
+            Self(timer)
+        }
+    }
+
+    impl Drop for Storm {
+        fn drop(&mut self) {
+            // SAFETY: made above, deleted once.
+            assert_eq!(unsafe { libc::timer_delete(self.0) }, 0);
+        }
+    }
+}
+
+/// macOS has no interval timer for one thread: another thread sends its signals.
+#[cfg(not(target_os = "linux"))]
+mod storm {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread::{self, JoinHandle};
+
+    use super::GUST;
+
+    pub(super) struct Storm {
+        over: Arc<AtomicBool>,
+        sender: Option<JoinHandle<()>>,
+    }
+
+    impl Storm {
+        pub(super) fn on_this_thread() -> Self {
+            // SAFETY: the call takes nothing and cannot fail. The thread outlives the storm.
+            let target = unsafe { libc::pthread_self() } as usize;
+            let over = Arc::new(AtomicBool::new(false));
+            let seen = Arc::clone(&over);
+            let sender = thread::spawn(move || {
+                while !seen.load(Ordering::Relaxed) {
+                    // SAFETY: `target` is alive: it waits for this thread.
+                    let sent = unsafe { libc::pthread_kill(target as _, libc::SIGUSR1) };
+                    assert_eq!(sent, 0);
+                    thread::park_timeout(GUST);
+                }
+            });
+            Self {
+                over,
+                sender: Some(sender),
+            }
+        }
+    }
+
+    impl Drop for Storm {
+        fn drop(&mut self) {
+            self.over.store(true, Ordering::Relaxed);
+            if let Some(sender) = self.sender.take() {
+                sender.join().unwrap();
+            }
+        }
     }
 }
 
