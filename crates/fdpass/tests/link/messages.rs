@@ -4,9 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use crate::support::{Keep, Tag, pair, settle};
-use fdpass::link::{
-    Budget, FdBatch, Link, MessageMeta, ReadBuffer, SendOptions, Sink, SinkStatus, Stop,
-};
+use fdpass::link::{Budget, FdBatch, MessageMeta, ReadBuffer, SendOptions, Sink, SinkStatus, Stop};
 
 #[test]
 fn messages_of_every_size_carry_their_descriptors() {
@@ -59,7 +57,8 @@ fn a_link_whose_socket_asks_says_who_sent_each_message() {
         socket::set_pass_credentials(b.as_fd(), ask).unwrap();
         let mut left =
             crate::support::End::new(SocketTransport::new(a).unwrap(), Config::default());
-        let mut right = Link::new(SocketTransport::new(b).unwrap(), Config::default());
+        let mut right =
+            fdpass::link::Link::new(SocketTransport::new(b).unwrap(), Config::default());
         let tag = Tag::new();
         for bytes in [1, 300, 2, 3, 100_000] {
             left.send(&vec![7; bytes], &[tag.fd(), tag.fd()]);
