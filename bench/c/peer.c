@@ -1,74 +1,29 @@
 // The yardstick: messages of 64 bytes with K descriptors over a stream socket pair to a child that counts and closes all.
 //   peer stream K MESSAGES plain|range    one way; `range` closes consecutive numbers with close_range(2)
-//   peer echo ROUNDS                      one descriptor there and back
+//   peer echo ROUNDS [epoll]              one descriptor there and back; `epoll` waits for readiness as libuv does
 // Prints one line of JSON.
 #define _GNU_SOURCE
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
+#include "message.h"
+
+#include <sys/epoll.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
-enum { BYTES = 64, MOST = 253 };
-
-static char control[CMSG_SPACE(sizeof(int) * MOST)];
-
-static double seconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
-static void fail(const char *what) {
-  perror(what);
-  exit(1);
-}
-
-static void send_fds(int socket, const int *fds, int count) {
-  char bytes[BYTES] = {0};
-  struct iovec part = {bytes, sizeof bytes};
-  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-  message.msg_control = control;
-  message.msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)count);
-  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)count);
-  memcpy(CMSG_DATA(header), fds, sizeof(int) * (size_t)count);
-  if (sendmsg(socket, &message, MSG_NOSIGNAL) != BYTES) fail("sendmsg");
-}
-
-static int receive_fds(int socket, int *fds) {
-  char bytes[BYTES];
-  struct iovec part = {bytes, sizeof bytes};
-  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-  int count = 0;
-  if (recvmsg(socket, &message, MSG_CMSG_CLOEXEC) <= 0) return -1;
-  for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
-    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-    count = (int)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-    memcpy(fds, CMSG_DATA(header), sizeof(int) * (size_t)count);
+// As libuv waits in Node, which measures how long it is idle: first without waiting.
+static void wait_as_libuv(int socket) {
+  static int poller = -1;
+  struct epoll_event event = {.events = EPOLLIN}, ready[1024];
+  if (poller < 0) {
+    poller = epoll_create1(EPOLL_CLOEXEC);
+    if (epoll_ctl(poller, EPOLL_CTL_ADD, socket, &event)) fail("epoll_ctl");
   }
-  return count;
+  if (epoll_pwait(poller, ready, 1024, 0, NULL) == 0) epoll_pwait(poller, ready, 1024, -1, NULL);
 }
 
-static void close_fds(const int *fds, int count, int range) {
-  for (int first = 0, next; first < count; first = next) {
-    next = first + 1;
-    while (range && next < count && fds[next] == fds[next - 1] + 1) next++;
-    if (next - first == 1) close(fds[first]);
-    else syscall(SYS_close_range, fds[first], fds[next - 1], 0);
-  }
-}
-
-static void child(int socket, long messages, int range, int echo) {
+static void child(int socket, long messages, int range, int echo, int epoll) {
   int fds[MOST];
   long total = 0;
   for (long left = messages; echo || left > 0; left--) {
+    if (epoll) wait_as_libuv(socket);
     int count = receive_fds(socket, fds);
     if (count < 0) _exit(echo ? 0 : 1);
     if (echo) send_fds(socket, fds, count);
@@ -92,12 +47,13 @@ static void stream(int socket, const int *fds, int count, long messages) {
   printf("{\"seconds\":%.6f,\"rate\":%.1f,\"lost\":%ld}\n", took, (double)messages / took, messages * count - total);
 }
 
-static void echo(int socket, const int *fds, long rounds) {
+static void echo(int socket, const int *fds, long rounds, int epoll) {
   double *times = malloc(sizeof(double) * (size_t)rounds);
   int back[MOST];
   for (long i = 0; i < rounds; i++) {
     double start = seconds();
     send_fds(socket, fds, 1);
+    if (epoll) wait_as_libuv(socket);
     if (receive_fds(socket, back) != 1) fail("recvmsg");
     close(back[0]);
     times[i] = seconds() - start;
@@ -107,7 +63,8 @@ static void echo(int socket, const int *fds, long rounds) {
 }
 
 int main(int argc, char **argv) {
-  int is_echo = argc == 3 && !strcmp(argv[1], "echo");
+  int is_echo = (argc == 3 || argc == 4) && !strcmp(argv[1], "echo");
+  int epoll = is_echo && argc == 4 && !strcmp(argv[3], "epoll");
   if (!is_echo && argc != 5) return 2;
   int count = is_echo ? 1 : atoi(argv[2]);
   long messages = atol(argv[is_echo ? 2 : 3]);
@@ -119,11 +76,11 @@ int main(int argc, char **argv) {
   if (pid < 0) fail("fork");
   if (pid == 0) {
     close(ends[0]);
-    child(ends[1], messages, range, is_echo);
+    child(ends[1], messages, range, is_echo, epoll);
   }
   close(ends[1]);
   for (int i = 0; i < count; i++) fds[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  if (is_echo) echo(ends[0], fds, messages);
+  if (is_echo) echo(ends[0], fds, messages, epoll);
   else stream(ends[0], fds, count, messages);
   close(ends[0]);
   waitpid(pid, NULL, 0);
