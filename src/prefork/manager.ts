@@ -308,7 +308,7 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
     const { state } = member;
     if (this.#handle !== 0) {
       // The manager serves the queue of the dead one's sockets.
-      this.#accept(seat, member, true);
+      this.#accept(member, true);
       native.preforkDied(this.#handle, member.id);
     }
     member.buried();
@@ -339,9 +339,10 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
     seat.timer = setTimeout(() => this.#hire(seat), pause);
   }
 
-  /** Whether the manager accepts from the sockets of a seat itself (strategy `kernel`). */
-  #accept(seat: Seat, member: Member, on: boolean): void {
-    if (seat.member !== member) return;
+  /** Whether the manager accepts from the sockets of a worker itself (strategy `kernel`). */
+  #accept(member: Member, on: boolean): void {
+    const seat = this.#seats[member.index];
+    if (seat?.member !== member) return;
     for (const listener of seat.listeners) native.preforkEnable(this.#handle, listener, on);
   }
 
@@ -474,9 +475,12 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
         this.#onReady(member);
         break;
       case PreforkEvent.suspect:
+        // Who waits in its sockets is served by others.
+        this.#accept(member, true);
         this.emit('suspect', worker);
         break;
       case PreforkEvent.recovered:
+        this.#accept(member, false);
         this.emit('recovered', worker);
         break;
       case PreforkEvent.drained:
@@ -501,7 +505,7 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
     if (seat?.member === member) {
       seat.crashes = 0;
       // It accepts from its sockets itself now.
-      this.#accept(seat, member, false);
+      this.#accept(member, false);
     }
     member.settleReady(true);
     const worker = { index: member.index, pid: member.pid };

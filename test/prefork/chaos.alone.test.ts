@@ -80,19 +80,23 @@ it('with replay even slow requests are answered', { timeout }, async () => {
   expect(manager.stats().replayed).toBeGreaterThan(0);
 });
 
-it('a stopped worker stalls nobody longer than the watchdog', { timeout }, async () => {
-  const { manager, port } = await startManager({ watchdog: 300 });
-  const load = new Load(port, 16);
-  await sleep(300);
-  process.kill(pidsOf(manager)[0] ?? 0, 'SIGSTOP');
-  await sleep(1_500);
-  const { counts, errors, slowest } = await load.stop();
-  expect(counts.hung).toBe(0);
-  expect(errors).toBeLessThanOrEqual(1);
-  // The watchdog, and what a very busy machine adds; without it the client would wait for ever.
-  expect(slowest).toBeLessThan(300 + 4_000);
-  expect(manager.stats().workers[0]?.restarts).toBe(1);
-});
+it.each(['push', 'kernel'] as const)(
+  'a stopped worker stalls nobody longer than the watchdog (%s)',
+  { timeout },
+  async (strategy) => {
+    const { manager, port } = await startManager({ watchdog: 300, strategy });
+    const load = new Load(port, 16);
+    await sleep(300);
+    process.kill(pidsOf(manager)[0] ?? 0, 'SIGSTOP');
+    await sleep(1_500);
+    const { counts, errors, slowest } = await load.stop();
+    expect(counts.hung).toBe(0);
+    expect(errors).toBeLessThanOrEqual(1);
+    // The watchdog, and what a very busy machine adds; without it the client would wait for ever.
+    expect(slowest).toBeLessThan(300 + 4_000);
+    expect(manager.stats().workers[0]?.restarts).toBe(1);
+  },
+);
 
 it('a worker that never reads is passed over and then replaced', { timeout }, async () => {
   const { manager, port } = await startManager({
