@@ -43,7 +43,8 @@ let end: (list: FdList, state: Exclude<ListState, 'open'>) => void;
 let expire: (list: FdList) => void;
 let keep: (list: FdList) => void;
 let collect: (list: FdList, into: Int32Array, at: number) => number;
-let guardOf: (list: FdList) => Guard | undefined;
+let isOpen: (list: FdList) => boolean;
+let guardOf: (list: FdList) => Guard;
 
 type ListState = 'open' | 'closed' | 'released' | 'moved';
 
@@ -93,6 +94,7 @@ export class FdList implements Iterable<Fd>, Disposable {
     expire = (list) => list.#expire();
     keep = (list) => list.#keep();
     collect = (list, into, at) => list.#collect(into, at);
+    isOpen = (list) => list.#state === 'open';
     guardOf = (list) => list.#guard();
   }
 
@@ -256,13 +258,15 @@ export class FdList implements Iterable<Fd>, Disposable {
     return next;
   }
 
-  #guard(): Guard | undefined {
-    if (this.#state !== 'open') return undefined;
+  #guard(): Guard {
     return new ListGuard(this.#numbers, this.#from, this.#from + this.length, this.#stack);
   }
 }
 
-const safetyNet = new SafetyNet<FdList>((list) => guardOf(list));
+const safetyNet = new SafetyNet<FdList>(
+  (list) => isOpen(list),
+  (list) => guardOf(list),
+);
 
 /** Every message without descriptors has this one: there is nothing in it to own or to close. */
 const none = make(storage, 0, 0);

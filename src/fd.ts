@@ -36,7 +36,7 @@ let peek: (fd: Fd) => number;
 let need: (operation: string, fd: Fd) => number;
 let needSocket: (operation: string, fd: Fd) => number;
 let end: (fd: Fd, fate: FateText) => void;
-let guardOf: (fd: Fd) => Guard | undefined;
+let guardOf: (fd: Fd) => Guard;
 
 // Looked up once: the object of the binding is a slow one.
 const { closeFd } = native;
@@ -114,7 +114,6 @@ export class Fd implements Disposable {
     };
     end = (fd, fate) => fd.#end(fate);
     guardOf = (fd) => {
-      if (fd.#number < 0) return undefined;
       fd.#guard = new FdGuard(fd.#number, fd.#exposed, fd.#stack);
       return fd.#guard;
     };
@@ -386,7 +385,10 @@ export class Fd implements Disposable {
   }
 }
 
-const safetyNet = new SafetyNet<Fd>((fd) => guardOf(fd));
+const safetyNet = new SafetyNet<Fd>(
+  (fd) => !fd.closed,
+  (fd) => guardOf(fd),
+);
 
 /**
  * An `Fd` for a number that is in the ledger. `socketKind` as `native.socketKind()` has it, 0 when it is not known.

@@ -126,8 +126,11 @@ export class ArrivedMessage<T> implements Message<T> {
     if (this.count > 0) safetyNet.add(this as ArrivedMessage<unknown>);
   }
 
-  guard(): Guard | undefined {
-    if (this.#state !== LENT) return undefined;
+  get isLent(): boolean {
+    return this.#state === LENT;
+  }
+
+  guard(): Guard {
     return new LentGuard(this.#numbers, this.#start, this.#start + this.count);
   }
 
@@ -152,4 +155,7 @@ export class ArrivedMessage<T> implements Message<T> {
   }
 }
 
-const safetyNet = new SafetyNet<ArrivedMessage<unknown>>((message) => message.guard());
+const safetyNet = new SafetyNet<ArrivedMessage<unknown>>(
+  (message) => message.isLent,
+  (message) => message.guard(),
+);
