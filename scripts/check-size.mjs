@@ -8,7 +8,7 @@ import { output } from './build-target.mjs';
 import { BINARY_LIMIT } from './check-binary.mjs';
 import { MAIN_LIMIT, packMain } from './pack-all.mjs';
 import { platformManifest } from './ship/packages.mjs';
-import { targets } from './ship/project.mjs';
+import { ownTarget, targets } from './ship/project.mjs';
 import { main, run, table } from './ship/run.mjs';
 import { nativeFile, profiles } from './steps/native.mjs';
 
@@ -54,9 +54,7 @@ function kilobytes(bytes) {
 
 /** What an installer would do: the tarball, and beside it the package of this machine, with the released binary if it is built. */
 function install(tarball, directory) {
-  const target = targets.find(({ os, cpu }) => os === process.platform && cpu === process.arch);
-  if (!target)
-    throw new Error(`Cannot measure the import: no package for ${process.platform} ${process.arch}`);
+  const target = ownTarget();
   const [packageFolder, platformFolder] = ['fdpass', target.packageName].map((name) => {
     const folder = join(directory, 'node_modules', name);
     mkdirSync(folder, { recursive: true });

@@ -2,12 +2,12 @@
 //   (nothing)        the suite with the binary of this machine in build/release
 //   --runtimes       the smoke program with that binary on the Bun and Deno of the PATH
 //   --packages DIR   the tarballs in DIR, installed by npm into an empty folder, and the smoke program
-import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { consumer } from './ship/installers.mjs';
-import { root, targets } from './ship/project.mjs';
+import { manifest, ownTarget, root } from './ship/project.mjs';
 import { main, run } from './ship/run.mjs';
 import { pass, Report } from './steps/report.mjs';
 import { vitest } from './steps/runners.mjs';
@@ -35,13 +35,10 @@ main(async (args) => {
   return report.finish();
 });
 
-/** On Linux the folder holds one of glibc's and musl's, or glibc is meant. */
 function releaseBinary() {
-  const mine = targets.filter(({ os, cpu }) => os === process.platform && cpu === process.arch);
-  const files = mine.map(({ file }) => join(root, 'build', 'release', file));
-  const found = files.find((file) => existsSync(file));
-  if (!found) throw new Error(`Cannot test: none of ${files.join(', ')} was built`);
-  return found;
+  const file = join(root, 'build', 'release', ownTarget().file);
+  if (!existsSync(file)) throw new Error(`Cannot test: ${file} was not built`);
+  return file;
 }
 
 function testPackages(directory) {
@@ -49,19 +46,20 @@ function testPackages(directory) {
   try {
     cpSync(consumer, folder, { recursive: true });
     writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
-    const tarballs = ours(directory).map((name) => join(directory, name));
-    run('npm', ['install', '--omit=optional', '--loglevel=error', ...tarballs], { cwd: folder });
+    run('npm', ['install', '--omit=optional', '--loglevel=error', ...tarballsFor(directory)], {
+      cwd: folder,
+    });
     return smoke(folder, [process.execPath]);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-/** The main tarball and those for this system and machine; both libcs' may be there side by side. */
-function ours(directory) {
-  const names = readdirSync(directory);
-  const wanted = [/^fdpass-\d/, new RegExp(`^fdpass-${process.platform}-${process.arch}[-.]`)];
-  return names.filter((name) => wanted.some((pattern) => pattern.test(name)));
+/** The main tarball and the one for this machine; npm refuses to be given one for another. */
+function tarballsFor(directory) {
+  return [manifest.name, ownTarget().packageName].map((name) =>
+    join(directory, `${name}-${manifest.version}.tgz`),
+  );
 }
 
 function smoke(folder, command) {

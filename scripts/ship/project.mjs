@@ -20,6 +20,17 @@ export function findTarget(name) {
   return target;
 }
 
+/** The target whose binary the Node that runs this can load. */
+export function ownTarget() {
+  const { glibcVersionRuntime } = process.report.getReport().header;
+  const libc = process.platform !== 'linux' ? undefined : glibcVersionRuntime ? 'glibc' : 'musl';
+  const own = targets.find(
+    (target) => target.os === process.platform && target.cpu === process.arch && target.libc === libc,
+  );
+  if (!own) throw new Error(`No target for ${process.platform} ${process.arch} in package.json`);
+  return own;
+}
+
 export function readJson(path) {
   return JSON.parse(readFileSync(path, 'utf8'));
 }
