@@ -9,8 +9,8 @@ import { freePort } from './helpers/sockets.js';
 const checkout = dirname(dirname(fileURLToPath(import.meta.url)));
 const folder = join(checkout, 'examples');
 
-/** They serve until they are told to stop. */
-const servers = new Set(['prefork-http']);
+/** These have tests of their own: what they print is looked at, or they serve until they are told to stop. */
+const looked = new Set(['demo', 'prefork-http']);
 
 const names = existsSync(folder)
   ? readdirSync(folder, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []))
@@ -21,12 +21,43 @@ describe('examples', () => {
     expect(names.filter((name) => !existsSync(join(folder, name, `${name}.ts`)))).toEqual([]);
   });
 
-  it.each(names.filter((name) => !servers.has(name)))(
+  it.each(names.filter((name) => !looked.has(name)))(
     '%s runs to its end',
     { timeout: 60_000 },
     async (name) => {
       const program = join(checkout, 'build/ts/examples', name, `${name}.js`);
       await startProgram(process.execPath, [program]).succeeded();
+    },
+  );
+
+  /** What the demonstration must have shown, in this order. */
+  const shown = [
+    'a file',
+    'a pipe',
+    'a terminal',
+    'a listening TCP socket',
+    'a live TCP connection',
+    '1,000 files',
+    'a file whose sender is dead',
+  ];
+  const proofs = (output: string): string[] =>
+    [...output.matchAll(/^\u2713 (.+?)\r?$/gm)].map(([, what = '']) => what);
+  const demo = join(checkout, 'build/ts/examples/demo/demo.js');
+
+  it('demo proves what it passes', { timeout: 60_000 }, async () => {
+    const output = await startProgram(process.execPath, [demo]).succeeded();
+    expect(proofs(output)).toEqual(shown.filter((what) => what !== 'a terminal'));
+    expect(output).toContain('- a terminal: there is none here');
+  });
+
+  // `script` of util-linux makes the terminal; macOS has one with other options.
+  it.runIf(process.platform === 'linux')(
+    'demo passes the terminal too, where there is one',
+    { timeout: 60_000 },
+    async () => {
+      const terminal = ['-qec', `"${process.execPath}" "${demo}"`, '/dev/null'];
+      const child = startProgram('script', terminal, { stdio: ['ignore', 'pipe', 'inherit'] });
+      expect(proofs(await child.succeeded())).toEqual(shown);
     },
   );
 

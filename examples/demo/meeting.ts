@@ -47,8 +47,10 @@ export function countOpen(): number {
   return readdirSync('/dev/fd').length - 1;
 }
 
-/** Has Node open what it keeps for good from the first server on, so that the counts before and after can be equal. */
+/** Has Node open what it keeps for good, so that the counts before and after can be equal. */
 export async function settle(): Promise<void> {
+  // The first use of a terminal opens it anew, and Node itself looks at both.
+  for (const stream of [process.stdout, process.stderr]) stream.write('');
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   server.close();
