@@ -412,10 +412,10 @@ export class Worker extends EventEmitter<WorkerEvents> {
 
   /** While it finishes: an answer ends its connection, unless the connection can move when it is idle. */
   readonly #onRequest = (
-    _: unknown,
+    request: { socket?: Adopted },
     response: { setHeader?: (name: string, value: string) => void; once: EventEmitter['once'] },
   ): void => {
-    if (!this.#handBack || Date.now() > (this.#started + this.#deadline) / 2) {
+    if (!this.#canMove(request.socket) || Date.now() > (this.#started + this.#deadline) / 2) {
       try {
         response.setHeader?.('Connection', 'close');
       } catch {
@@ -453,14 +453,20 @@ export class Worker extends EventEmitter<WorkerEvents> {
       else if (server instanceof HttpsServer) server.closeIdleConnections();
     }
     const now = Date.now();
-    const plain = this.#handBack && [...this.#servers].every(({ http }) => http !== undefined);
     for (const socket of living) {
+      const moves = this.#canMove(socket);
       const untouched = socket.bytesRead === 0 && socket.bytesWritten === 0;
-      if (!socket.destroyed && untouched && (plain || now > this.#started + FRESH)) socket.destroy();
+      if (!socket.destroyed && untouched && (moves || now > this.#started + FRESH)) socket.destroy();
       const slot = socket[slotOf];
       // Destroyed without shutdown, with the manager's copy open: the client notices nothing.
-      if (socket.destroyed && plain && slot !== undefined) this.#release(socket, slot, TO_ANY, NOTHING);
+      if (socket.destroyed && moves && slot !== undefined) this.#release(socket, slot, TO_ANY, NOTHING);
     }
+  }
+
+  /** Whether the manager has a copy of the connection and wants it back, and nothing of it is in this process. */
+  #canMove(socket: Adopted | undefined): boolean {
+    const plain = this.#handBack && [...this.#servers].every(({ http }) => http !== undefined);
+    return plain && socket?.[slotOf] !== undefined;
   }
 
   #finished = false;

@@ -126,6 +126,23 @@ it('reloads in a loop without a client noticing', { timeout }, async () => {
   expect(ofKeep.counts).toMatchObject({ hung: 0, reset: 0, eof: 0, refused: 0 });
 });
 
+it('changes workers that accept by themselves, and who comes with one request notices nothing', {
+  timeout,
+}, async () => {
+  const { manager, port } = await startManager({ strategy: 'kernel' });
+  const load = new Load(port, 12);
+  for (let round = 0; round < times / 4; round++) {
+    await manager.reload();
+    await sleep(100);
+    await manager.scale(3);
+    await sleep(100);
+    await manager.scale(1);
+    await sleep(100);
+  }
+  const { counts } = await load.stop();
+  expect(counts).toMatchObject({ hung: 0, reset: 0, eof: 0, refused: 0 });
+});
+
 it('scales in a loop without a client noticing', { timeout }, async () => {
   const { manager, port } = await startManager();
   const short = new Load(port, 8);
