@@ -1,6 +1,6 @@
 import { constructionStack } from './debug.js';
 import { refusal, shown } from './errors.js';
-import { closeBecause, Fate, type FateText, type Fd, ownNumber, peekNumber } from './fd.js';
+import { closeBecause, Fate, type FateText, type Fd, forgetNumber, ownNumber, peekNumber } from './fd.js';
 import { native } from './native.js';
 import { checkOwn, OWN } from './own-constructor.js';
 import { type Guard, SafetyNet, warnForgotten } from './safety-net.js';
@@ -42,6 +42,7 @@ let make: (numbers: Int32Array, from: number, count: number) => FdList;
 let end: (list: FdList, state: Exclude<ListState, 'open'>) => void;
 let expire: (list: FdList) => void;
 let keep: (list: FdList) => void;
+let surrender: (list: FdList) => void;
 let collect: (list: FdList, into: Int32Array, at: number) => number;
 let isOpen: (list: FdList) => boolean;
 let guardOf: (list: FdList) => Guard;
@@ -93,6 +94,7 @@ export class FdList implements Iterable<Fd>, Disposable {
     end = (list, state) => list.#end(state);
     expire = (list) => list.#expire();
     keep = (list) => list.#keep();
+    surrender = (list) => list.#surrender();
     collect = (list, into, at) => list.#collect(into, at);
     isOpen = (list) => list.#state === 'open';
     guardOf = (list) => list.#guard();
@@ -227,6 +229,16 @@ export class FdList implements Iterable<Fd>, Disposable {
     this.#closeLooks(Fate.message);
   }
 
+  /** Forgets its numbers, which someone else owns from now on. */
+  #surrender(): void {
+    this.#state = 'moved';
+    this.#numbers.fill(-1, this.#from, this.#from + this.length);
+    this.#looks?.forEach((look) => {
+      if (look !== undefined) forgetNumber(look, Fate.moved);
+    });
+    this.#looks = undefined;
+  }
+
   #closeLooks(fate: FateText): void {
     this.#looks?.forEach((look) => {
       if (look !== undefined) closeBecause(look, fate);
@@ -329,6 +341,15 @@ export function expireList(list: FdList): void {
  */
 export function closeMovedList(list: FdList): void {
   end(list, 'moved');
+}
+
+/**
+ * Leaves the numbers to someone else, who closes them.
+ *
+ * @internal
+ */
+export function surrenderList(list: FdList): void {
+  surrender(list);
 }
 
 /**

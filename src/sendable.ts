@@ -2,8 +2,8 @@ import type { Socket as DatagramSocket } from 'node:dgram';
 import type { Server, Socket } from 'node:net';
 import type { Channel } from './channel.js';
 import { refusal, shown } from './errors.js';
-import { closeBecause, Fate, Fd, needNumber } from './fd.js';
-import { closeMovedList, collectList, FdList } from './fd-list.js';
+import { closeBecause, Fate, Fd, forgetNumber, needNumber } from './fd.js';
+import { closeMovedList, collectList, FdList, surrenderList } from './fd-list.js';
 import { checkNumber, endMoved, type HasFd, numberOf, type Use } from './node-objects.js';
 import { usual } from './shared-arrays.js';
 
@@ -120,11 +120,23 @@ export class Move {
     return new Move(items);
   }
 
+  /** Whether all of `fds` moves and is owned here by number, so that the numbers themselves can be given away. */
+  takes(fds: readonly Sendable[] | FdList): boolean {
+    if (this.#list !== undefined) return true;
+    return this.#items.length === fds.length && this.#items.every((item) => item instanceof Fd);
+  }
+
   /** Every descriptor that moves, for a check of its own. */
   get numbers(): number[] {
     if (this.#list === undefined) return this.#items.map((item) => movableNumber(item, 'send', true));
     const numbers = new Int32Array(this.#list.length);
     return [...numbers.subarray(0, collectList(this.#list, numbers, 0))];
+  }
+
+  /** Forgets what was given away by number. */
+  surrender(): void {
+    if (this.#list !== undefined) surrenderList(this.#list);
+    for (const item of this.#items) forgetNumber(item as Fd, Fate.moved);
   }
 
   /** Ends what has moved: the receiver has it, or a queued message its own copy. */

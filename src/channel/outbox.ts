@@ -2,7 +2,7 @@ import type { Wire } from '../codec.js';
 import { AbortError, type FdpassError, fromNative, refusal } from '../errors.js';
 import { FdList } from '../fd-list.js';
 import { native } from '../native.js';
-import { SEND_ACK, SEND_SHEET } from '../native-types.js';
+import { SEND_ACK, SEND_MOVE, SEND_SHEET } from '../native-types.js';
 import { type Collecting, collect, listed, Move, numbers, type Sendable } from '../sendable.js';
 import { outgoing, sheet, usual } from '../shared-arrays.js';
 
@@ -153,6 +153,12 @@ export class Outbox<T> {
     flags: number,
   ): number {
     const move = Move.plan(items, transfer, sending);
+    // Given away by number, a message that must wait needs no copies: there may be no free number for them.
+    if (move.takes(items)) {
+      const id = this.#give(bytes, items, flags | SEND_MOVE);
+      move.surrender();
+      return id;
+    }
     const id = this.#give(bytes, items, flags);
     move.complete();
     return id;

@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs';
 import type { Fd } from 'fdpass';
 import { describe, expect, it } from 'vitest';
 import {
@@ -10,10 +11,11 @@ import {
   turn,
   until,
 } from '../helpers/channels.js';
-import { fileFd, nullFds } from '../helpers/descriptors.js';
+import { closing, fileFd, nullFds, readAll } from '../helpers/descriptors.js';
 import { countDescriptors } from '../helpers/leaks.js';
 
 const large = new Uint8Array(400_000);
+const contents = (fd: Fd): string => readAll(closing(fd));
 
 describe('post()', () => {
   it('says when there is no room, and drain says when there is again', async () => {
@@ -105,6 +107,39 @@ describe('send()', () => {
       'ERR_FDPASS_PEER_REFUSED',
     );
     expect(codes).toEqual([1, 'ERR_FDPASS_REFUSED']);
+  });
+
+  it('moves the number itself into the queue: there may be no free one for a copy', async () => {
+    const [left, right] = channels();
+    while (left.post(large));
+    const files = [fileFd('one'), fileFd('two')];
+    const numbers = files.map((file) => file.fd);
+    const inodes = (): number[] => numbers.map((number) => fstatSync(number).ino);
+    const before = inodes();
+    const sent = left.send('queued', files, { transfer: true });
+    expect(files.map((file) => file.closed)).toEqual([true, true]);
+    expect(inodes()).toEqual(before);
+    let arrived: string[] = [];
+    right.on('message', ({ data, fds }) => {
+      if (data.length < 100) arrived = fds.takeAll().map(contents);
+    });
+    await sent;
+    await until(() => arrived.length > 0);
+    expect(arrived).toEqual(['one', 'two']);
+  });
+
+  it('moves the descriptors of a message on, and leaves those that were taken', async () => {
+    const [left, right] = channels();
+    const [far, end] = channels();
+    await left.send('x', [fileFd('one'), fileFd('two'), fileFd('three')], { transfer: true });
+    const message = await next(right);
+    const taken = message.fds.take(1);
+    const look = message.fds.at(0);
+    await far.send('on', message.fds, { transfer: true });
+    expect(look.closed).toBe(true);
+    expect(() => message.fds.at(2)).toThrow(expect.objectContaining({ code: 'ERR_FDPASS_FD_CLOSED' }));
+    expect((await next(end)).fds.takeAll().map(contents)).toEqual(['one', 'three']);
+    expect(contents(taken)).toBe('two');
   });
 
   it('is taken back by its signal as long as nothing has left', async () => {
