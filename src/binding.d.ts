@@ -4,6 +4,9 @@
 /** The next connection of a non-blocking listener, or -1: none waits. */
 export declare function acceptUnix(listener: number): number
 
+/** Throws what is wrong with a path or name: one that is too long, for one. */
+export declare function checkAddress(kind: number, name: Uint8Array): void
+
 /** A connected socket, non-blocking. EAGAIN: the listener's queue is full; try again later. */
 export declare function connectUnix(kind: number, name: Uint8Array): number
 

@@ -7,9 +7,6 @@ import { native } from './native.js';
 /** How often the path may change hands between two looks before that is an error. */
 const ATTEMPTS = 10;
 
-/** `sockaddr_un.sun_path` without the zero at its end: unix(7), and sys/un.h of macOS. */
-const LONGEST_PATH = process.platform === 'darwin' ? 103 : 107;
-
 /** A listening socket and the file it is reached by. */
 export interface BoundFile {
   readonly listener: Fd;
@@ -26,7 +23,7 @@ export interface BoundFile {
  */
 export function bindFile(where: Name, mode: number, backlog: number, replace: boolean): BoundFile {
   const path = where.text;
-  checkLength(where);
+  checkPublic(where);
   const temporary = temporaryName(path);
   const name = pathName(temporary);
   const listener = listenAt(name, mode, backlog, path);
@@ -137,10 +134,12 @@ function inUse(path: string, why: string): FdpassError {
 }
 
 /** The kernel sees the temporary name only, which is shorter than the public one may be. */
-function checkLength({ text, bytes }: Name): void {
-  if (bytes.length <= LONGEST_PATH) return;
-  const message = `Cannot listen at ${text}: it has ${bytes.length} bytes, and the limit is ${LONGEST_PATH}. Use a shorter path, or a relative one`;
-  throw new FdpassError('ERR_FDPASS_ADDRESS_TOO_LONG', message, { path: text });
+function checkPublic({ kind, bytes, text }: Name): void {
+  try {
+    native.checkAddress(kind, bytes);
+  } catch (error) {
+    throw withPath(error, text);
+  }
 }
 
 function withPath(thrown: unknown, path: string): unknown {

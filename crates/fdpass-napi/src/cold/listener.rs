@@ -40,6 +40,12 @@ pub fn listen_unix(env: Env, kind: u32, name: &[u8], mode: u32, backlog: u32) ->
     give(env, listener.or_throw(env)?)
 }
 
+/// Throws what is wrong with a path or name: one that is too long, for one.
+#[napi(catch_unwind)]
+pub fn check_address(env: Env, kind: u32, name: &[u8]) -> napi::Result<()> {
+    address(kind, name).or_throw(env).map(drop)
+}
+
 fn connected(address: &Address) -> Result<OwnedFd, Error> {
     let socket = socket::create(SocketType::Stream)?;
     descriptor::set_nonblocking(socket.as_fd(), true)?;
