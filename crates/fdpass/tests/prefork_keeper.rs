@@ -109,6 +109,20 @@ impl Rig {
     }
 }
 
+/// Keepers that are children of this process, ended or not.
+fn keepers() -> usize {
+    let me = std::process::id().to_string();
+    let stats = std::fs::read_dir("/proc")
+        .expect("procfs")
+        .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("stat")).ok());
+    stats
+        .filter(|stat| {
+            let (name, rest) = stat.rsplit_once(')').unwrap_or_default();
+            name.ends_with("(fdpass-keeper") && rest.split(' ').nth(2) == Some(&me)
+        })
+        .count()
+}
+
 fn start_worker(channel: OwnedFd) -> (Child, impl FnMut(&str)) {
     let mut child = Command::new(env::current_exe().expect("this program"))
         .args(["--exact", "as_worker", "--nocapture"])
@@ -127,6 +141,8 @@ fn start_worker(channel: OwnedFd) -> (Child, impl FnMut(&str)) {
 
 #[test]
 fn what_a_killed_worker_had_accepted_and_not_read_is_served_by_another() {
+    // As the first process of a container: orphans become its children.
+    nix::sys::prctl::set_child_subreaper(true).expect("prctl");
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
     let address = listener.local_addr().expect("address");
     let mut rig = Rig {
@@ -206,4 +222,5 @@ fn what_a_killed_worker_had_accepted_and_not_read_is_served_by_another() {
     let lost = outcomes.iter().filter(|answered| !**answered).count();
     assert_eq!(lost, 1, "the client whose byte was read: {outcomes:?}");
     assert!(!outcomes[1]);
+    rig.until(|_| keepers() == 0);
 }

@@ -81,7 +81,6 @@ impl Manager {
                 .is_ok()
         });
         let id = estate.worker;
-        self.bury();
         self.estates.push(estate);
         if watched {
             self.estate_ready(id, now);
@@ -176,6 +175,7 @@ impl Manager {
                 self.poller
                     .change(socket.as_fd(), token, Interest::READ, Interest::NONE);
             self.unburied.push(pid);
+            self.bury();
         }
         self.events.push(Event::Inherited {
             worker: estate.worker,
@@ -191,8 +191,8 @@ impl Manager {
         }
     }
 
-    /// An orphan whose parent has died is buried by the first process of its container, or by who offered to. If that is
-    /// this one, nobody else does.
+    /// An orphan is buried by the first process of its container, or by one that offered to. If that is this one, nobody
+    /// else does; it is tried again until the keeper has ended, which its socket says a moment too early.
     pub(super) fn bury(&mut self) {
         if self.unburied.is_empty() {
             return;

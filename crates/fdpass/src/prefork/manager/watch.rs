@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Manager;
 use super::event::Event;
+use crate::prefork::acceptor::LIMIT_PAUSE;
 use crate::prefork::wire::{self, PING};
 
 /// How many times within the watchdog time workers are looked after.
@@ -103,12 +104,14 @@ impl Manager {
         });
         let waits = self.waiting.iter().map(|waiting| waiting.until);
         let estates = self.estates.iter().map(|estate| estate.until);
+        let burials = (!self.unburied.is_empty()).then(|| now + LIMIT_PAUSE);
         let looks = self.peeking.front().map(|peeking| peeking.until);
         let beats = self.beat_at(now);
         rests
             .chain(links.flatten())
             .chain(waits.min())
             .chain(estates)
+            .chain(burials)
             .chain(looks)
             .chain(beats)
             .min()
