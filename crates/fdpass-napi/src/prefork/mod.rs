@@ -11,7 +11,7 @@ use std::rc::Rc;
 use fdpass::descriptor;
 use fdpass::prefork::Peer;
 use fdpass::prefork::acceptor::{ListenOptions, listen_tcp};
-use napi::sys::{napi_callback_info, napi_env, napi_value};
+use napi::sys::{TypedarrayType, napi_callback_info, napi_env, napi_value};
 
 use crate::engine::Loop;
 use crate::error::Failure;
@@ -94,6 +94,22 @@ fn give(state: &State, fd: OwnedFd) -> i32 {
     let number = fd::give(fd);
     state.ledger.borrow_mut().enter(number);
     number
+}
+
+/// Bytes and descriptors of a message of the application, as JavaScript gets them.
+fn message_parts(state: &State, data: &[u8], fds: Vec<OwnedFd>) -> [Option<napi_value>; 2] {
+    let env = state.env;
+    let bytes = js::new_typed_array(env, TypedarrayType::uint8_array, data.len(), |into| {
+        into.copy_from_slice(data);
+    });
+    let count = fds.len();
+    let mut fds = fds.into_iter();
+    let numbers = js::new_typed_array(env, TypedarrayType::int32_array, count, |into| {
+        for (place, fd) in into.iter_mut().zip(fds.by_ref()) {
+            *place = give(state, fd);
+        }
+    });
+    [bytes, numbers]
 }
 
 /// family, port, four words of the address: as `src/prefork/peer.ts` reads them.

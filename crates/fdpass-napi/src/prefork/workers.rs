@@ -8,7 +8,7 @@ use fdpass::link::LinkError;
 use fdpass::prefork::worker::{Given, Order, Worker};
 use napi::sys::{TypedarrayType, napi_callback_info, napi_env, napi_value};
 
-use super::{event_loop, give, peer_words, take, watch};
+use super::{event_loop, give, message_parts, peer_words, take, watch};
 use crate::engine::{Interest, Pollable, Wake};
 use crate::error::Failure;
 use crate::fd;
@@ -154,19 +154,7 @@ impl Watched {
                 self.tell(2, [i32::from(hand_back), millis], None, None);
             }
             Order::Message { from, data, fds } => {
-                let env = self.env;
-                let bytes =
-                    js::new_typed_array(env, TypedarrayType::uint8_array, data.len(), |into| {
-                        into.copy_from_slice(&data);
-                    });
-                let count = fds.len();
-                let mut fds = fds.into_iter();
-                let numbers =
-                    js::new_typed_array(env, TypedarrayType::int32_array, count, |into| {
-                        for (place, fd) in into.iter_mut().zip(fds.by_ref()) {
-                            *place = give(state, fd);
-                        }
-                    });
+                let [bytes, numbers] = message_parts(state, &data, fds);
                 self.tell(3, [from.cast_signed(), 0], bytes, numbers);
             }
             Order::Lost { count } => self.tell(4, [count.cast_signed(), 0], None, None),

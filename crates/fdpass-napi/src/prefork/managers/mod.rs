@@ -1,16 +1,20 @@
 //! The manager of `fdpass::prefork` on the environment's loop.
 
+mod config;
+mod figures;
+mod telling;
+
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use fdpass::prefork::admission::TokenBuckets;
 use fdpass::prefork::held::SlotId;
-use fdpass::prefork::manager::{Config, Decision, Event, Manager};
-use fdpass::prefork::policy::Policy;
+use fdpass::prefork::manager::{Decision, Manager};
 use napi::sys::{TypedarrayType, napi_callback_info, napi_env, napi_value};
 
-use super::{event_loop, give, peer_words, system, take, watch};
+use self::config::config;
+use super::{event_loop, peer_words, system, take, watch};
 use crate::engine::{Interest, Pollable, Wake};
 use crate::error::Failure;
 use crate::fd;
@@ -28,8 +32,8 @@ pub(super) fn register(exports: &Exports<'_>) -> napi::Result<()> {
     exports.function(c"preforkSend", Some(send))?;
     exports.function(c"preforkGive", Some(give_listeners))?;
     exports.function(c"preforkAdmission", Some(admission))?;
-    exports.function(c"preforkTotals", Some(totals))?;
-    exports.function(c"preforkStats", Some(stats))?;
+    exports.function(c"preforkTotals", Some(figures::totals))?;
+    exports.function(c"preforkStats", Some(figures::stats))?;
     exports.function(c"preforkClose", Some(close))
 }
 
@@ -147,83 +151,6 @@ impl Watched {
         }
     }
 
-    fn tell(&self, state: &State, event: Event) {
-        let number = |id: u32| f64::from(id);
-        match event {
-            Event::Ready(id) => self.event(1, number(id), None),
-            Event::Drained(id) => self.event(2, number(id), None),
-            Event::Suspect(id) => self.event(3, number(id), None),
-            Event::Recovered(id) => self.event(4, number(id), None),
-            Event::Hung(id) => self.event(5, number(id), None),
-            Event::ChannelEnded(id, error) => {
-                let failure = error.map(Failure::from);
-                let error = failure.map(|failure| failure.to_js(self.env));
-                self.event(6, number(id), error);
-            }
-            Event::Message { from, data, fds } => {
-                let env = self.env;
-                let bytes =
-                    js::new_typed_array(env, TypedarrayType::uint8_array, data.len(), |into| {
-                        into.copy_from_slice(&data);
-                    });
-                let count = fds.len();
-                let mut fds = fds.into_iter();
-                let numbers =
-                    js::new_typed_array(env, TypedarrayType::int32_array, count, |into| {
-                        for (place, fd) in into.iter_mut().zip(fds.by_ref()) {
-                            *place = give(state, fd);
-                        }
-                    });
-                self.event_with(7, number(from), bytes, numbers);
-            }
-            Event::Pressure(errno) => {
-                let name = js::string(self.env, fdpass::error::errno_name(errno));
-                self.event(8, 0.0, Some(name));
-            }
-            Event::ListenerFailed(listener, errno) => {
-                let name = js::string(self.env, fdpass::error::errno_name(errno));
-                self.event(9, f64::from(listener), Some(name));
-            }
-            Event::Saturated => self.event(10, 0.0, None),
-            Event::Accepting => self.event(11, 0.0, None),
-            Event::Inherited {
-                worker,
-                reassigned,
-                replayed,
-                closed,
-            } => {
-                let counts = [reassigned, replayed, closed].map(u32::cast_signed);
-                let array = js::new_typed_array(self.env, TypedarrayType::int32_array, 3, |into| {
-                    into.copy_from_slice(&counts);
-                });
-                self.event(12, number(worker), array);
-            }
-            _ => {}
-        }
-    }
-
-    /// `onEvent(kind, number, what, fds)`
-    fn event(&self, kind: i32, number: f64, what: Option<napi_value>) {
-        self.event_with(kind, number, what, None);
-    }
-
-    fn event_with(
-        &self,
-        kind: i32,
-        number: f64,
-        what: Option<napi_value>,
-        fds: Option<napi_value>,
-    ) {
-        let env = self.env;
-        let arguments = [
-            js::int(env, kind),
-            js::number(env, number),
-            what.unwrap_or_else(|| js::undefined(env)),
-            fds.unwrap_or_else(|| js::undefined(env)),
-        ];
-        self.entry.call(self.on_event.value(), &arguments);
-    }
-
     /// After a call of JavaScript that changed something: what follows is told in a later turn, never from inside.
     fn changed(&self, state: &State) -> Result<(), Failure> {
         let now = Instant::now();
@@ -235,42 +162,6 @@ impl Watched {
             event_loop(state)?.soon(key);
         }
         Ok(())
-    }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a cast of f64 saturates"
-)]
-fn config(numbers: &[f64]) -> Config {
-    let at = |index: usize| numbers.get(index).copied().unwrap_or(0.0);
-    let count = |index: usize, default: u32| match at(index) {
-        asked if asked > 0.0 => asked as u32,
-        _ => default,
-    };
-    let millis =
-        |index: usize| Some(Duration::from_millis(at(index) as u64)).filter(|d| !d.is_zero());
-    let default = Config::default();
-    Config {
-        policy: match at(0) as u32 {
-            1 => Policy::RoundRobin,
-            2 => Policy::LeastLoad,
-            3 => Policy::Sticky,
-            4 => Policy::Weighted,
-            5 => Policy::External,
-            _ => Policy::LeastConnections,
-        },
-        replay: at(1) > 0.0,
-        max_in_flight: count(2, default.max_in_flight),
-        max_connections: count(3, default.max_connections),
-        watchdog: millis(4),
-        always_beat: at(5) > 0.0,
-        wait_timeout: millis(6).unwrap_or(default.wait_timeout),
-        max_waiting: count(7, 1024) as usize,
-        peek_bytes: count(8, 0) as usize,
-        peek_timeout: millis(9).unwrap_or(default.peek_timeout),
-        ask: at(10) > 0.0,
     }
 }
 
@@ -415,62 +306,6 @@ extern "C" fn admission(env: napi_env, info: napi_callback_info) -> napi_value {
         let buckets = TokenBuckets::new(call.number(1), number(call.int(2)), call.count(3));
         manager.set_admission(Some(buckets));
         Ok(Value::Undefined)
-    })
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "counts of connections: 2^53 of them never come"
-)]
-fn fill(into: &mut [f64], counts: &[u64]) {
-    for (place, count) in into.iter_mut().zip(counts) {
-        *place = *count as f64;
-    }
-}
-
-/// `preforkTotals(handle, into)`
-extern "C" fn totals(env: napi_env, info: napi_callback_info) -> napi_value {
-    with(env, info, |call: &Call<'_, 2>, watched| {
-        let totals = watched.manager.borrow().totals();
-        let counts = [
-            totals.accepted,
-            totals.refused,
-            totals.dropped,
-            totals.reassigned,
-            totals.replayed,
-            totals.closed,
-            totals.moved,
-            totals.held as u64,
-            totals.waiting as u64,
-            u64::from(totals.accepting),
-        ];
-        fill(call.doubles(1), &counts);
-        Ok(Value::Undefined)
-    })
-}
-
-/// `preforkStats(handle, worker, into)`: whether the worker is there. Times in microseconds.
-extern "C" fn stats(env: napi_env, info: napi_callback_info) -> napi_value {
-    with(env, info, |call: &Call<'_, 3>, watched| {
-        let Some(stats) = watched.manager.borrow().worker_stats(number(call.int(1))) else {
-            return Ok(Value::Bool(false));
-        };
-        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        let counts = [
-            stats.given,
-            u64::from(stats.active),
-            u64::from(stats.in_flight),
-            u64::from(stats.ready),
-            u64::from(stats.available),
-            micros(stats.hand_off_sum),
-            micros(stats.hand_off_max),
-        ];
-        let numbers = call.doubles(2);
-        fill(numbers, &counts);
-        if let Some(place) = numbers.get_mut(counts.len()) {
-            *place = stats.load;
-        }
-        Ok(Value::Bool(true))
     })
 }
 
