@@ -1,6 +1,8 @@
 //! One turn of the loop.
 
 use std::io;
+#[cfg(doc)]
+use std::os::fd::AsFd;
 use std::time::Instant;
 
 use super::{ESTATE, FIRST_BYTES, Manager, WORKER};
