@@ -36,13 +36,10 @@ function load(): typeof Generated & RawBinding {
 function openDirectly(platform: string): (typeof Generated & RawBinding) | undefined {
   if (runtime !== 'node') return undefined;
   for (const folder of NEAR) {
-    const { pathname } = new URL(
-      `${folder}/${PACKAGE_PREFIX}${platform}/fdpass.${platform}.node`,
-      import.meta.url,
-    );
+    const path = `${import.meta.dirname}/${folder}/${PACKAGE_PREFIX}${platform}/fdpass.${platform}.node`;
     const module = { exports: {} };
     try {
-      process.dlopen(module, decodeURIComponent(pathname));
+      process.dlopen(module, path);
       return module.exports as typeof Generated & RawBinding;
     } catch {
       // Not here, or not for this machine.
