@@ -1,4 +1,5 @@
 /** Listening and connecting, child processes, threads. */
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,6 +16,14 @@ const ofRuntime = 'Deno' in globalThis ? ['run', '--allow-all', '--quiet'] : [];
 
 /** What ends a worker, by the name that `worker.ts` knows. */
 const ENDS = ['terminate', 'exit', 'throw'] as const;
+
+/** How a program ends, by the name that `end.ts` knows, and with what code. */
+const PROGRAM_ENDS = [
+  ['unused', 0],
+  ['unreferenced', 0],
+  ['exit', 7],
+  ['throw', 1],
+] as const;
 
 export async function checkConnections(): Promise<void> {
   await check('listen and connect over a path', async () => {
@@ -51,6 +60,14 @@ export async function checkConnections(): Promise<void> {
     await child.channel.close();
     same((await exited)[0], 0);
   });
+
+  for (const [way, code] of PROGRAM_ENDS) {
+    await check(`a program that ends with open channels (${way}) has the exit code ${code}`, async () => {
+      const stdio = ['ignore', 'inherit', way === 'throw' ? 'ignore' : 'inherit'] as const;
+      const child = spawn(process.execPath, [...ofRuntime, beside('end.js'), way], { stdio: [...stdio] });
+      same(await once(child, 'exit'), [code, null]);
+    });
+  }
 
   await check('a descriptor and a live channel move to another thread', async () => {
     const [here, there] = channelPair();

@@ -48,6 +48,14 @@ describe('under load', () => {
     expect(JSON.parse(printed).turns).toBeGreaterThan(5);
   });
 
+  it('regression: timers do not wait longer and longer while channels are busy', async () => {
+    const child = startFixture('engine', ['timers-under-load']);
+    const counts = JSON.parse(await child.succeeded()) as number[];
+    // Each descriptor was looked at as often as it had become ready meanwhile: 3,000 messages before the first timer,
+    // 28,000 before the tenth.
+    expect(Math.max(...counts.slice(5))).toBeLessThan(10_000);
+  });
+
   it('a flooded channel that is not referenced does not keep the process alive', async () => {
     const { channel, exited } = withChannel(process.execPath, [fixturePath('engine'), 'unreferenced-flood']);
     flood(channel);

@@ -82,13 +82,11 @@ fn run(shared: &'static Shared) {
             let (environment, key) = split(event.key);
             let port = lock(&shared.ports).get(&environment).cloned();
             if let Some(port) = port {
-                lock(&port.ready).push((
-                    key,
-                    Wake {
-                        readable: event.readable,
-                        writable: event.writable,
-                    },
-                ));
+                let wake = Wake {
+                    readable: event.readable,
+                    writable: event.writable,
+                };
+                add(&mut lock(&port.ready), key, wake);
                 port.signal();
             }
         }
@@ -106,6 +104,15 @@ fn run(shared: &'static Shared) {
     }
 }
 
+/// What is ready, each descriptor once: it may be armed anew before it was looked at, and then is seen again.
+type ReadySet = HashMap<u32, Wake>;
+
+fn add(ready: &mut ReadySet, key: u32, wake: Wake) {
+    let known = ready.entry(key).or_default();
+    known.readable |= wake.readable;
+    known.writable |= wake.writable;
+}
+
 const fn join(environment: u32, key: u32) -> usize {
     ((environment as usize) << 32) | key as usize
 }
@@ -118,7 +125,7 @@ const fn split(key: usize) -> (u32, u32) {
 /// Where the poller thread leaves what it saw for one environment.
 #[derive(Debug)]
 pub(crate) struct Port {
-    ready: Mutex<Vec<(u32, Wake)>>,
+    ready: Mutex<ReadySet>,
     due: Mutex<Option<Instant>>,
     timer: AtomicBool,
     signalled: AtomicBool,
@@ -375,13 +382,26 @@ fn wake(state: &State, port: &Port) {
     let Some(event_loop) = state.event_loop.get() else {
         return;
     };
-    for (key, wake) in ready {
+    let begun = Instant::now();
+    let mut ready = ready.into_iter();
+    for (key, wake) in ready.by_ref() {
         event_loop.on_readiness(state, key, wake, true);
+        if begun.elapsed() >= LONGEST_WITHOUT_TURN {
+            break;
+        }
+    }
+    let is_cut = ready.len() > 0;
+    if is_cut {
+        let mut later = lock(&port.ready);
+        ready.for_each(|(key, wake)| add(&mut later, key, wake));
     }
     if timer {
         event_loop.on_timer(state);
     }
     if let Some(thread) = thread_of(state) {
         thread.give_turn(state);
+        if is_cut && !thread.owes_turn() {
+            port.signal();
+        }
     }
 }
