@@ -1,7 +1,14 @@
-//! The other process dies: before it sends, after it sent, before it receives, with a message half read.
+//! The other process dies: before it sends, after it sent, before it receives, while the other waits, with a message
+//! half read.
 
+#[cfg(target_os = "linux")]
+use std::fs::{self, File};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Child;
+#[cfg(target_os = "linux")]
+use std::sync::mpsc;
+#[cfg(target_os = "linux")]
+use std::thread;
 
 use fdpass::descriptor;
 use fdpass::message::{self, ReceiveLimits, Wait};
@@ -86,27 +93,44 @@ fn a_sender_that_dies_before_it_sends_is_the_end() {
     );
 }
 
+fn leaves_whole_messages(kind: SocketType, start: &dyn Fn(OwnedFd) -> Child) {
+    let (socket, mut peer) = with_peer(kind, start);
+    for _ in 0..20 {
+        let received = next(&socket).unwrap().unwrap();
+        assert_numbered(received.fds, 0, 3);
+    }
+    peer.kill().unwrap();
+    peer.wait().unwrap();
+    while let Some(received) = next(&socket).unwrap() {
+        assert_eq!(received.bytes, 13);
+        assert_numbered(received.fds, 0, 3);
+    }
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a peer owns the socket it is given"
+)]
+fn send_for_ever(socket: OwnedFd) {
+    loop {
+        send_files(&socket, 3);
+    }
+}
+
 #[test]
-fn a_sender_that_is_killed_leaves_whole_messages_only() {
+fn a_sender_that_is_killed_leaves_whole_messages_only_on_a_stream() {
     alone_with_peer(
-        |start| {
-            let (socket, mut peer) = with_peer(SocketType::Stream, start);
-            for _ in 0..20 {
-                let received = next(&socket).unwrap().unwrap();
-                assert_numbered(received.fds, 0, 3);
-            }
-            peer.kill().unwrap();
-            peer.wait().unwrap();
-            while let Some(received) = next(&socket).unwrap() {
-                assert_eq!(received.bytes, 13);
-                assert_numbered(received.fds, 0, 3);
-            }
-        },
-        |socket| {
-            loop {
-                send_files(&socket, 3);
-            }
-        },
+        |start| leaves_whole_messages(SocketType::Stream, start),
+        send_for_ever,
+    );
+}
+
+#[cfg(all(target_os = "linux", not(fdpass_portable)))]
+#[test]
+fn a_sender_that_is_killed_leaves_whole_messages_only_of_a_seqpacket() {
+    alone_with_peer(
+        |start| leaves_whole_messages(SocketType::SeqPacket, start),
+        send_for_ever,
     );
 }
 
@@ -128,13 +152,96 @@ fn a_receiver_that_is_killed_closes_what_it_never_took() {
             let code = error.unwrap_err().code();
             assert!(code == "EPIPE" || code == "ECONNRESET", "{code}");
         },
-        |socket| {
-            send_files(&socket, 0);
-            // Until it is killed: nobody ever writes to this socket a second time.
-            let mut block = [0; 1];
-            let pair = pair(SocketType::Stream);
-            let _ = descriptor::read(pair.left.as_fd(), &mut block);
-        },
+        greet_and_never_receive,
+    );
+}
+
+fn greet_and_never_receive(socket: OwnedFd) {
+    send_files(&socket, 0);
+    // Until it is killed: nobody ever writes to this pair.
+    let pair = pair(SocketType::Stream);
+    let _ = descriptor::read(pair.left.as_fd(), &mut [0; 1]);
+    drop(socket);
+}
+
+/// Sends until the kernel has it wait, and is told there that the receiver is no more.
+#[cfg(target_os = "linux")]
+fn is_told_while_it_waits(kind: SocketType, start: &dyn Fn(OwnedFd) -> Child) {
+    let (socket, mut peer) = with_peer(kind, start);
+    let end = Socket::check(socket.as_fd()).unwrap();
+    let files = numbered_files(3);
+    // The peer has started, and never receives.
+    assert_eq!(next(&socket).unwrap().unwrap().bytes, 13);
+    let error = thread::scope(|scope| {
+        let (tell, told) = mpsc::channel();
+        let files = &files;
+        let sender = scope.spawn(move || {
+            tell.send(this_thread()).unwrap();
+            send_until_refused(end, files)
+        });
+        let thread = told.recv().unwrap();
+        while !sender.is_finished() && !sleeps(thread) {
+            thread::yield_now();
+        }
+        assert!(!sender.is_finished(), "the queue has no end");
+        peer.kill().unwrap();
+        peer.wait().unwrap();
+        sender.join().unwrap()
+    });
+    let code = error.code();
+    assert!(
+        ["EPIPE", "ECONNRESET", "ECONNREFUSED"].contains(&code),
+        "{code}"
+    );
+    assert!(files.iter().all(|file| file.metadata().is_ok()));
+}
+
+#[cfg(target_os = "linux")]
+fn send_until_refused(end: Socket<'_>, files: &[File]) -> fdpass::Error {
+    loop {
+        let sent = message::send(end, &[0; 1000], &borrow(files), Wait::AsDescriptor);
+        if let Err(error) = sent {
+            return error;
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn this_thread() -> nix::unistd::Pid {
+    nix::unistd::gettid()
+}
+
+/// Whether a thread waits in the kernel.
+#[cfg(target_os = "linux")]
+fn sleeps(thread: nix::unistd::Pid) -> bool {
+    let status = fs::read_to_string(format!("/proc/self/task/{thread}/status")).unwrap();
+    status.contains("State:\tS")
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_sender_that_waits_for_a_receiver_that_is_killed_is_told_on_a_stream() {
+    alone_with_peer(
+        |start| is_told_while_it_waits(SocketType::Stream, start),
+        greet_and_never_receive,
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_sender_that_waits_for_a_receiver_that_is_killed_is_told_of_a_datagram() {
+    alone_with_peer(
+        |start| is_told_while_it_waits(SocketType::Datagram, start),
+        greet_and_never_receive,
+    );
+}
+
+#[cfg(all(target_os = "linux", not(fdpass_portable)))]
+#[test]
+fn a_sender_that_waits_for_a_receiver_that_is_killed_is_told_of_a_seqpacket() {
+    alone_with_peer(
+        |start| is_told_while_it_waits(SocketType::SeqPacket, start),
+        greet_and_never_receive,
     );
 }
 
