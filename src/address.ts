@@ -71,7 +71,7 @@ function name(kind: Name['kind'], text: string): Name {
     const what = kind === PATH ? 'a socket path' : 'an abstract name';
     throw refusal(
       'ERR_FDPASS_ADDRESS_INVALID',
-      `Cannot use ${shown(text)} as ${what}: it is empty or has a zero byte`,
+      `Cannot use ${shown(text)} as ${what}: it is empty or has a zero byte. Give a path, or an abstract name that begins with '\\0'`,
     );
   }
   return { kind, text, bytes: Buffer.from(text) };

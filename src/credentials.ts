@@ -37,7 +37,7 @@ export interface PeerCredentials {
  * @throws {FdpassError} `ENOTCONN` — the socket is not connected
  * @throws {FdpassError} `ERR_FDPASS_NOT_UNIX_SOCKET`, `ERR_FDPASS_KIND` — no Unix domain socket
  * @throws {FdpassError} `ERR_FDPASS_FD_CLOSED` — closed before
- * @throws {FdpassError} `ERR_FDPASS_BAD_FD` — a number that cannot be a descriptor
+ * @throws {FdpassError} `ERR_FDPASS_BAD_FD` — a number that cannot be a descriptor, or is not open
  * @example
  * ```ts
  * import { peerCredentials, socketPair } from 'fdpass';

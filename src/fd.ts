@@ -6,7 +6,7 @@ import { toReadStream, toWriteStream } from './convert/fs.js';
 import { type ServerOptions, type SocketOptions, toServer, toSocket } from './convert/net.js';
 import { constructionStack } from './debug.js';
 import { takenFromDeno } from './deno.js';
-import { calling, refusal, shown } from './errors.js';
+import { calling, FdpassError, fromNative, refusal, shown } from './errors.js';
 import { describeNumber, type FdInfo, type FdStats } from './inspect.js';
 import { native } from './native.js';
 import { checkNumber, numberOf } from './node-objects.js';
@@ -170,10 +170,7 @@ export class Fd implements Disposable {
   static duplicate(source: Sendable): Fd {
     if (source instanceof Fd) return source.duplicate();
     const number = numberOf('duplicate', source, 'lend', false);
-    return own(
-      calling(() => native.duplicate(number)),
-      0,
-    );
+    return own(copied(number), 0);
   }
 
   /**
@@ -213,11 +210,7 @@ export class Fd implements Disposable {
    * @throws {FdpassError} `EMFILE` — this process is at its descriptor limit
    */
   duplicate(): Fd {
-    const number = this.#need('duplicate');
-    return own(
-      calling(() => native.duplicate(number)),
-      this.#socketKind,
-    );
+    return own(copied(this.#need('duplicate')), this.#socketKind);
   }
 
   /**
@@ -256,7 +249,7 @@ export class Fd implements Disposable {
   readSync(into: Uint8Array): number {
     const number = this.#need('read');
     if (!(into instanceof Uint8Array)) throw wrongArgument('read', 'a Uint8Array', into);
-    return calling(() => native.readFd(number, into));
+    return explaining(`read from ${number}`, OPENED_SO, () => native.readFd(number, into));
   }
 
   /**
@@ -271,7 +264,7 @@ export class Fd implements Disposable {
     const number = this.#need('write');
     const bytes = typeof data === 'string' ? Buffer.from(data) : data;
     if (!(bytes instanceof Uint8Array)) throw wrongArgument('write', 'a Uint8Array or a string', data);
-    return calling(() => native.writeFd(number, bytes));
+    return explaining(`write to ${number}`, OPENED_SO, () => native.writeFd(number, bytes));
   }
 
   /**
@@ -446,6 +439,25 @@ export function forgetNumber(fd: Fd, fate: FateText): number {
 export function closeBecause(fd: Fd, fate: FateText): void {
   const number = forgetNumber(fd, fate);
   if (number >= 0) native.closeFd(number);
+}
+
+const OPENED_SO = 'it was not opened for that. describe() tells its access';
+
+function copied(number: number): number {
+  const why = 'it is not open. Duplicate a descriptor before it is closed';
+  return explaining(`duplicate ${number}`, why, () => native.duplicate(number));
+}
+
+/** As {@link calling}: the kernel does not say which descriptor is a bad one, and why. */
+function explaining<T>(operation: string, why: string, call: () => T): T {
+  try {
+    return call();
+  } catch (thrown) {
+    const error = fromNative(thrown);
+    if (!(error instanceof FdpassError) || error.code !== 'EBADF') throw error;
+    const { errno, syscall } = error;
+    throw new FdpassError('EBADF', `Cannot ${operation}: ${why}`, { errno, syscall });
+  }
 }
 
 function wrongArgument(operation: string, expected: string, value: unknown): Error {

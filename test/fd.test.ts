@@ -94,6 +94,7 @@ describe('Fd.duplicate', () => {
 
   it('names a number that is not open', () => {
     expect(codeOf(() => Fd.duplicate(999_999))).toBe('EBADF');
+    expect(() => Fd.duplicate(999_999)).toThrow('Cannot duplicate 999999: it is not open');
   });
 
   it('refuses what has no descriptor', () => {
@@ -182,6 +183,7 @@ describe('reading, writing, looking', () => {
     expect(() => file.writeSync('x')).toThrow(
       expect.objectContaining({ name: 'FdpassError', code: 'EBADF', errno: -9, syscall: 'write' }),
     );
+    expect(() => file.writeSync('x')).toThrow(`Cannot write to ${file.fd}: it was not opened for that`);
   });
 
   it('says EAGAIN on an empty socket that does not wait', () => {

@@ -273,12 +273,15 @@ describe('a datagram socket', () => {
   });
 });
 
+/** What is needed, what it is, and what to do. */
+const NO_SOCKET = /expected a Unix domain socket, and it is not a socket.*give one/;
+
 describe('wrong calls', () => {
   const [fd] = [0];
   it.each<[string, (socket: Fd) => unknown, string, RegExp]>([
-    ['a file as socket', () => sendMessage(nullFd(), 'x'), 'ERR_FDPASS_KIND', /socket/],
-    ['a file to receive from', () => receiveMessage(nullFd()), 'ERR_FDPASS_KIND', /socket/],
-    ['a file as number', () => sendMessage(nullFd().fd, 'x'), 'ERR_FDPASS_KIND', /socket/],
+    ['a file as socket', () => sendMessage(nullFd(), 'x'), 'ERR_FDPASS_KIND', NO_SOCKET],
+    ['a file to receive from', () => receiveMessage(nullFd()), 'ERR_FDPASS_KIND', NO_SOCKET],
+    ['a file as number', () => sendMessage(nullFd().fd, 'x'), 'ERR_FDPASS_KIND', NO_SOCKET],
     [
       'no socket',
       () => sendMessage(undefined as never, 'x'),
@@ -286,7 +289,18 @@ describe('wrong calls', () => {
       /Fd or a number/,
     ],
     ['a negative socket', () => receiveMessage(-1), 'ERR_FDPASS_BAD_FD', /-1.*2147483647/],
-    ['a number that is not open', () => sendMessage(999_999, 'x'), 'EBADF', /./],
+    [
+      'a number that is not open',
+      () => sendMessage(999_999, 'x'),
+      'ERR_FDPASS_BAD_FD',
+      /999999.*not open. Give/,
+    ],
+    [
+      'a number that is not open, to receive from',
+      () => receiveMessage(999_999),
+      'ERR_FDPASS_BAD_FD',
+      /999999/,
+    ],
     [
       'no data',
       (s) => sendMessage(s, undefined as never),
@@ -380,6 +394,7 @@ describe('wrong calls', () => {
     const tcp = closing(Fd.duplicate(server));
     expect(codeOf(() => sendMessage(tcp, 'x', [0]))).toBe('ERR_FDPASS_NOT_UNIX_SOCKET');
     expect(codeOf(() => receiveMessage(tcp))).toBe('ERR_FDPASS_NOT_UNIX_SOCKET');
+    expect(() => receiveMessage(tcp)).toThrow(/not a Unix domain socket.* Use a Unix domain socket/);
     await new Promise((resolve) => server.close(resolve));
   });
 

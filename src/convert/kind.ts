@@ -4,7 +4,7 @@ import { runtime } from '../runtime.js';
 
 /** The refusal of a descriptor that a conversion cannot use; it stays with its owner. */
 export function wrongKind(operation: string, expected: string, info: FdInfo): Error {
-  const message = `Cannot convert with ${operation}(): it needs ${expected}, and the descriptor is ${kindInWords(info)}. It stays with its Fd`;
+  const message = `Cannot convert with ${operation}(): it needs ${expected}, and the descriptor is ${kindInWords(info)}. It stays with its Fd: ask describe() first, and convert it as what it is`;
   return refusal('ERR_FDPASS_KIND', message);
 }
 

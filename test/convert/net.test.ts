@@ -94,7 +94,9 @@ describe('toSocket', () => {
   ])('refuses %s, which stays with its owner', async (_name, make) => {
     const fd = await make();
     expect(codeOf(() => fd.toSocket())).toBe('ERR_FDPASS_KIND');
-    expect(() => fd.toSocket()).toThrow(/toSocket\(\): it needs a connected .* stays with its Fd/);
+    expect(() => fd.toSocket()).toThrow(
+      /toSocket\(\): it needs a connected .* stays with its Fd: ask describe\(\)/,
+    );
     expect(fd.closed).toBe(false);
   });
 

@@ -247,16 +247,22 @@ impl fmt::Display for Error {
                 "Cannot send descriptors with zero bytes on a stream socket: the kernel would drop them. Send at least one byte",
             ),
             Self::NotUnixSocket => {
-                f.write_str("Cannot pass descriptors over this socket: it is not a Unix domain socket")
+                f.write_str("Cannot pass descriptors over this socket: it is not a Unix domain socket, and the kernel would drop them in silence. Use a Unix domain socket")
             }
-            Self::Kind { expected, found } => write!(f, "Expected {expected}, but the descriptor is {found}"),
-            Self::BadDescriptor { number } => write!(f, "{number} is not an open descriptor"),
+            Self::Kind { expected, found } => {
+                write!(f, "Cannot use the descriptor: expected {expected}, and it is {found}. It stays with its owner: give one of that kind")
+            }
+            Self::BadDescriptor { number } => {
+                write!(f, "Cannot use {number} as a descriptor: it is not open. Give the number of an open one")
+            }
             Self::AddressTooLong { length, limit } => {
                 write!(f, "A socket address of {length} bytes does not fit: the limit is {limit} bytes. Use a shorter path, or a path relative to the working directory")
             }
             Self::AddressInvalid { reason } => write!(f, "The socket address is invalid: {reason}"),
             Self::Unsupported { what } => write!(f, "This operating system does not have {what}"),
-            Self::TimedOut { syscall } => write!(f, "{} did not finish within the time given", syscall.name()),
+            Self::TimedOut { syscall } => {
+                write!(f, "{} did not finish within the time given. Wait longer, or look why the peer does not answer", syscall.name())
+            }
             Self::Truncated { truncation, .. } => fmt_truncation(truncation, f),
         }
     }

@@ -1,6 +1,6 @@
 //! Unix domain sockets: made, connected, checked.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::sys::socket::SockType;
 
@@ -60,12 +60,15 @@ impl<'fd> Socket<'fd> {
     ///
     /// # Errors
     /// [`Error::NotUnixSocket`]: a socket of another family, which would drop descriptors in silence.
-    /// [`Error::Kind`]: no socket at all. EBADF as [`Error::System`]: not open.
+    /// [`Error::Kind`]: no socket at all. [`Error::BadDescriptor`]: not open.
     pub fn check(fd: BorrowedFd<'fd>) -> Result<Self> {
         let family = sys::socket_family(fd).map_err(|source| match source.raw_os_error() {
             Some(libc::ENOTSOCK) => Error::Kind {
                 expected: "a Unix domain socket",
                 found: "not a socket",
+            },
+            Some(libc::EBADF) => Error::BadDescriptor {
+                number: fd.as_raw_fd().into(),
             },
             _ => Error::system(Syscall::Getsockopt, source),
         })?;

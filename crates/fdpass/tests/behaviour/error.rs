@@ -56,6 +56,49 @@ fn errno_names_are_those_of_the_system() {
     }
 }
 
+/// The value, what would be right, and what to do.
+#[test]
+fn a_refusal_says_what_was_given_and_what_to_give() {
+    for (error, parts) in [
+        (
+            Error::TooManyDescriptors {
+                given: 300,
+                limit: 253,
+            },
+            ["300", "253", "Send several"],
+        ),
+        (
+            Error::EmptyPayload,
+            ["zero bytes", "stream", "at least one byte"],
+        ),
+        (
+            Error::NotUnixSocket,
+            ["Cannot pass", "not a Unix domain socket", "Use a Unix"],
+        ),
+        (
+            Error::Kind {
+                expected: "a stream socket",
+                found: "a datagram socket",
+            },
+            ["a stream socket", "is a datagram socket", "give one"],
+        ),
+        (
+            Error::BadDescriptor { number: -7 },
+            ["-7", "not open", "Give the number"],
+        ),
+        (
+            Error::AddressTooLong {
+                length: 200,
+                limit: 107,
+            },
+            ["200", "107", "Use a shorter path"],
+        ),
+    ] {
+        let text = error.to_string();
+        assert!(parts.iter().all(|part| text.contains(part)), "{text}");
+    }
+}
+
 #[test]
 fn a_truncation_says_what_is_missing_and_what_to_do() {
     let text = |data, descriptors| {

@@ -56,7 +56,8 @@ fn not_open() -> BorrowedFd<'static> {
 fn a_number_that_is_not_open_is_no_socket() {
     alone(|| {
         let error = Socket::check(not_open()).unwrap_err();
-        assert_eq!(error.code(), "EBADF");
+        assert_eq!(error.code(), "ERR_FDPASS_BAD_FD");
+        assert!(error.to_string().contains("999999"));
     });
 }
 
