@@ -1,11 +1,15 @@
 // The fifteen bugs of the most used predecessor, `usocket` 1.1.0, by their numbers in the list they were found in: each is
-// a test of ours where it applies to the synchronous calls. The others belong to channels, and are named at the end.
+// a test of ours but 8, which is about giving descriptors back to a stream (`unshift`): there is no such call here.
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { statSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { Worker } from 'node:worker_threads';
-import { Fd, receiveMessage, sendMessage } from 'fdpass';
+import { channelPair, connect, Fd, listen, receiveMessage, sendMessage } from 'fdpass';
 import { expect, it } from 'vitest';
+import { codeOfRejection, ending, turn } from '../helpers/channels.js';
 import { fixturePath } from '../helpers/children.js';
+import { atEndOfTest } from '../helpers/cleanup.js';
 import {
   codeOf,
   fileFd,
@@ -17,6 +21,7 @@ import {
   received,
 } from '../helpers/descriptors.js';
 import { countDescriptors } from '../helpers/leaks.js';
+import { temporarySocketPath } from '../helpers/sockets.js';
 
 it('usocket 1: descriptors without bytes are an error, not a success without descriptors', () => {
   const [left] = pair();
@@ -106,6 +111,42 @@ it('usocket 7: it loads and works in a worker thread', async () => {
   await worker.terminate();
 });
 
+it('usocket 9: who listens is told so', async () => {
+  const path = temporarySocketPath();
+  const listener = await listen(path, { backlog: 1 });
+  atEndOfTest(() => listener.close());
+  expect(statSync(path).isSocket()).toBe(true);
+  ending(await connect(path));
+});
+
+it('usocket 10: the path of a live server is left alone', async () => {
+  const path = temporarySocketPath();
+  const server = createServer().listen(path);
+  await once(server, 'listening');
+  const { ino } = statSync(path);
+  expect(await codeOfRejection(listen(path))).toBe('EADDRINUSE');
+  expect(statSync(path).ino).toBe(ino);
+  server.close();
+  await once(server, 'close');
+});
+
+it('usocket 11: an option does not replace the others, the descriptor among them', async () => {
+  const [left, right] = pair();
+  const socket = left.toSocket({ allowHalfOpen: true });
+  right.writeSync('x');
+  expect(String((await once(socket, 'data'))[0])).toBe('x');
+  socket.destroy();
+  await once(socket, 'close');
+});
+
+// Abstract names are Linux's.
+it.runIf(process.platform === 'linux')('usocket 11: an abstract name can be listened on, too', async () => {
+  const name = `fdpass-usocket-${process.pid}`;
+  const listener = await listen({ abstract: name });
+  atEndOfTest(() => listener.close());
+  ending(await connect({ abstract: name }));
+});
+
 it('usocket 11: descriptor 0 is a descriptor', () => {
   const [left, right] = pair();
   sendMessage(left, 'x', [0]);
@@ -114,12 +155,33 @@ it('usocket 11: descriptor 0 is a descriptor', () => {
   expect(copy.closed).toBe(false);
 });
 
-it('usocket 12: errors of system calls have their errno and name', () => {
+it("usocket 12: errors of system calls have their errno and name (signals: the core's tests, interruption.rs)", () => {
   const [left, right] = pair();
   right.close();
   expect(() => sendMessage(left, 'x', [0])).toThrow(
     expect.objectContaining({ code: 'EPIPE', errno: -32, syscall: 'sendmsg' }),
   );
+});
+
+it('usocket 13: what is watched outlives the collector, and is let go when it is closed', async () => {
+  const sockets = await (async () => {
+    const [left, right] = channelPair();
+    const arrived = new Promise((resolve) => right.once('message', resolve));
+    for (let round = 0; round < 5; round++) {
+      globalThis.gc?.();
+      await turn();
+    }
+    left.post('still watched');
+    await arrived;
+    left.destroy();
+    right.destroy();
+    return [new WeakRef(left), new WeakRef(right)];
+  })();
+  for (let round = 0; round < 20 && sockets.some((socket) => socket.deref()); round++) {
+    await turn(2);
+    globalThis.gc?.();
+  }
+  expect(sockets.map((socket) => socket.deref())).toEqual([undefined, undefined]);
 });
 
 it('usocket 14: the number of descriptors is what arrived, whatever the control data claims', () => {
@@ -145,6 +207,3 @@ it('usocket 15: descriptors stay with the bytes they came with', () => {
     message.fds.close();
   }
 });
-
-// 8 (unshift), 9 and 10 (listen), 13 (a poll handle freed by the collector): there is no such call in this layer; the
-// tests of channels and listeners have theirs.
