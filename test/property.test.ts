@@ -15,7 +15,9 @@ class World {
   readonly fds: Fd[] = [];
   readonly gone: Fd[] = [];
   readonly lists: FdList[] = [];
-  readonly #bystanders = new Set<number>();
+  /** Each with the file it must lead to: a number that was closed may be open again. */
+  readonly #bystanders = new Map<number, string>();
+  readonly #file = import.meta.filename;
   readonly #inode = fstatSync(0).ino;
   /** Datagrams keep their boundaries even without descriptors. */
   readonly #sockets = pair('datagram');
@@ -27,19 +29,20 @@ class World {
 
   /** Takes a number that may just have become free, and leaves it open for a while. */
   bystander(): void {
-    this.#bystanders.add(openSync('/proc/self/status', 'r'));
+    const number = openSync(this.#file, 'r');
+    this.#bystanders.set(number, identityOf(number));
   }
 
   leave(random: Random): void {
-    const number = random.of([...this.#bystanders]);
+    const number = random.of([...this.#bystanders.keys()]);
     if (number === undefined) return;
     this.#bystanders.delete(number);
     closeSync(number);
   }
 
   check(): void {
-    for (const number of this.#bystanders)
-      expect(() => fstatSync(number), `bystander ${number}`).not.toThrow();
+    for (const [number, file] of this.#bystanders)
+      expect(identityOf(number), `bystander ${number}`).toBe(file);
     for (const fd of this.fds) if (!fd.closed) expect(fd.describe().kind).toBe('device');
     expect(fstatSync(0).ino).toBe(this.#inode);
   }
@@ -63,9 +66,15 @@ class World {
   end(): void {
     for (const fd of [...this.fds, ...this.gone]) fd.close();
     for (const list of this.lists) list.close();
-    for (const number of this.#bystanders) closeSync(number);
+    for (const number of this.#bystanders.keys()) closeSync(number);
     this.#bystanders.clear();
   }
+}
+
+/** Which file a number leads to; throws when it is closed. */
+function identityOf(number: number): string {
+  const { dev, ino } = fstatSync(number);
+  return `${dev}:${ino}`;
 }
 
 type Step = (world: World, random: Random) => void | Promise<void>;
