@@ -96,7 +96,23 @@ export function calling<T>(call: () => T): T {
   }
 }
 
-/** What an aborted wait rejects with: an `AbortError` as the platform's own have it, `cause` is the signal's reason. */
+/**
+ * What an aborted wait rejects with: an `AbortError` as the platform's own have it, `cause` is the signal's reason.
+ *
+ * @example
+ * ```ts
+ * import { AbortError, channelPair } from 'fdpass';
+ *
+ * const [here, there] = channelPair();
+ * try {
+ *   await here.receive({ signal: AbortSignal.timeout(10) });
+ * } catch (error) {
+ *   if (!(error instanceof AbortError)) throw error;
+ *   console.log(error.code, (error.cause as Error).name); // ABORT_ERR TimeoutError
+ * }
+ * await Promise.all([here.close(), there.close()]);
+ * ```
+ */
 export class AbortError extends Error {
   /** The code that Node's own aborts have. */
   readonly code = 'ABORT_ERR' as const;

@@ -57,6 +57,26 @@ let make: <T>(bound: Bound, options: AnyChannelOptions<T> & TrustOptions) => Lis
  * Accepts connections as channels: an async iterable. Made by `listen()`.
  *
  * Nothing is accepted before somebody iterates. Leaving the loop does not close the listener.
+ *
+ * @example
+ * ```ts
+ * import { mkdtempSync, rmdirSync } from 'node:fs';
+ * import { tmpdir } from 'node:os';
+ * import { join } from 'node:path';
+ * import { connect, listen } from 'fdpass';
+ *
+ * const folder = mkdtempSync(join(tmpdir(), 'example-'));
+ * const listener = await listen(join(folder, 'socket'));
+ * const client = await connect(listener.address);
+ * for await (const channel of listener) {
+ *   console.log(channel.peer?.uid === process.geteuid?.()); // true
+ *   channel.destroy();
+ *   break; // the listener goes on listening
+ * }
+ * client.destroy();
+ * await listener.close(); // removes the path
+ * rmdirSync(folder);
+ * ```
  */
 export class Listener<T = Uint8Array>
   extends EventEmitter<ListenerEvents>
