@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { Channel, type ChildWithChannel, Fd, spawnWithChannel } from 'fdpass';
 import { describe, expect, it } from 'vitest';
 import { codeOfRejection, ending, event, next, text, until } from './helpers/channels.js';
-import { fixturePath } from './helpers/children.js';
+import { fixturePath, hasPython } from './helpers/children.js';
 import { atEndOfTest } from './helpers/cleanup.js';
 import { closing, codeOf, fileFd, nullFds, readAll } from './helpers/descriptors.js';
 
@@ -73,7 +73,7 @@ describe('spawnWithChannel()', () => {
   });
 });
 
-describe('a program in Python', () => {
+describe.skipIf(!hasPython())('a program in Python (needs python3)', () => {
   const peer = fileURLToPath(new URL('./fixtures/peer.py', import.meta.url));
 
   it.each([[[]], [['--later-minor']]])('speaks the protocol %s', async (args) => {

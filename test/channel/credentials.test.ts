@@ -100,8 +100,8 @@ describe.runIf(process.platform === 'darwin')('on macOS', () => {
 
 /** Another process writes `bytes` to our socket. @returns its pid */
 function writeAsChild(socket: Fd, bytes: Uint8Array): number {
-  const program = 'import os, sys; os.write(0, bytes.fromhex(sys.argv[1]))';
-  const { pid, status } = spawnSync('python3', ['-c', program, Buffer.from(bytes).toString('hex')], {
+  const program = "require('fs').writeSync(0, Buffer.from(process.argv[1], 'hex'))";
+  const { pid, status } = spawnSync(process.execPath, ['-e', program, Buffer.from(bytes).toString('hex')], {
     stdio: [socket.fd, 'inherit', 'inherit'],
   });
   expect(status).toBe(0);

@@ -1,5 +1,5 @@
 /** Child programs of tests: started by name, their output collected, ended with the test. */
-import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { atEndOfTest } from './cleanup.js';
@@ -47,6 +47,11 @@ export function startProgram(
   const user = options.unprivileged ? { uid: UNPRIVILEGED_UID, gid: UNPRIVILEGED_UID } : {};
   const env = { ...process.env, ...options.env };
   return new Child(spawn(command, args, { stdio: options.stdio ?? 'pipe', env, ...user }));
+}
+
+/** Whether there is Python: for peers in another language, and for calls that Node does not have. */
+export function hasPython(): boolean {
+  return spawnSync('python3', ['--version']).status === 0;
 }
 
 /** Whether this process may start unprivileged children. */

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Manager } from 'fdpass/prefork';
 import { describe, expect, it } from 'vitest';
-import { fixturePath } from '../helpers/children.js';
+import { fixturePath, hasPython } from '../helpers/children.js';
 import { atEndOfTest } from '../helpers/cleanup.js';
 import { Client, request } from '../helpers/http-clients.js';
 import { nextReady, pidsOf, startManager } from '../helpers/managers.js';
@@ -45,9 +45,12 @@ describe.each(['express', 'fastify', 'hono'])('an application of %s', (framework
   });
 });
 
-it('a worker in Python serves, is replaced when it is killed, and ends when it is told to', async () => {
-  await expectGoodWorker({ command: 'python3', args: [sourceOf('prefork_worker.py')] });
-});
+it.skipIf(!hasPython())(
+  'a worker in Python serves, is replaced when it is killed, and ends when it is told to (needs python3)',
+  async () => {
+    await expectGoodWorker({ command: 'python3', args: [sourceOf('prefork_worker.py')] });
+  },
+);
 
 it.skipIf(!hasCompiler)(
   'a worker in C serves, is replaced when it is killed, and ends when it is told to (needs cc)',
