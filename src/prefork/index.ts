@@ -17,16 +17,6 @@ export type {
   WorkerView,
 } from './options.js';
 export type { PeerAddress } from './peer.js';
+export { isWorker, onConnection, report, serve, worker } from './serve.js';
 export { type ManagerStats, renderPrometheus, type WorkerStats } from './stats.js';
-export {
-  type ConnectionInfo,
-  isWorker,
-  type MessageTarget,
-  onConnection,
-  report,
-  type ServeOptions,
-  serve,
-  type Worker,
-  type WorkerEvents,
-  worker,
-} from './worker.js';
+export type { ConnectionInfo, MessageTarget, ServeOptions, Worker, WorkerEvents } from './worker.js';

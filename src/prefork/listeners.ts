@@ -23,6 +23,8 @@ export interface Place {
   readonly sockets: Fd[];
   /** Another socket at the same address, for one more worker. */
   another(): Fd;
+  /** Closes what is kept for further workers. */
+  close(): void;
   /** Removes the file of a Unix listener. */
   unlink(): void;
 }
@@ -30,33 +32,35 @@ export interface Place {
 /** Listens, `count` times at the same TCP address when `shared`. */
 export async function openPlace(address: ListenAddress, index: number, shared: boolean): Promise<Place> {
   const name = address.name ?? String(index);
-  if ('fd' in address) return given(Fd.duplicate(address.fd), name);
-  return 'path' in address ? unixPlace(address, name) : tcpPlace(address, name, shared);
+  if ('fd' in address) return given(Fd.duplicate(address.fd), name, shared);
+  return 'path' in address ? unixPlace(address, name, shared) : tcpPlace(address, name, shared);
 }
 
-function given(fd: Fd, name: string): Place {
+/** One socket for all: with `shared` each worker gets a copy of it. */
+function given(fd: Fd, name: string, shared: boolean): Place {
   const info = fd.describe();
   const port = info.kind === 'tcp' ? info.local?.port : undefined;
   return {
     name,
     address: `fd ${name}`,
     port,
-    sockets: [fd],
+    sockets: [shared ? fd.duplicate() : fd],
     another: () => fd.duplicate(),
+    close: () => fd.close(),
     unlink: () => undefined,
   };
 }
 
-function unixPlace(listen: UnixListen, name: string): Place {
+function unixPlace(listen: UnixListen, name: string, shared: boolean): Place {
   const where = parseAddress(listen.path);
   if (where instanceof Fd) throw new TypeError('a path is no descriptor');
   const { mode = MODE, backlog = BACKLOG } = listen;
   if (where.kind === ABSTRACT) {
     const fd = ownNumber(calling(() => native.listenUnix(where.kind, where.bytes, 0, backlog)));
-    return { ...given(fd, name), address: listen.path };
+    return { ...given(fd, name, shared), address: listen.path };
   }
   const { listener, unlink } = bindFile(where, mode, backlog, false);
-  return { ...given(listener, name), address: listen.path, unlink };
+  return { ...given(listener, name, shared), address: listen.path, unlink };
 }
 
 async function tcpPlace(listen: TcpListen, name: string, shared: boolean): Promise<Place> {
@@ -72,6 +76,7 @@ async function tcpPlace(listen: TcpListen, name: string, shared: boolean): Promi
     port,
     sockets: [fd],
     another: () => (shared ? open(host, port) : fd.duplicate()),
+    close: () => undefined,
     unlink: () => undefined,
   };
 }

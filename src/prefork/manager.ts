@@ -408,6 +408,7 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
     for (const seat of this.#seats) clearTimeout(seat.timer);
     if (this.#handle !== 0) {
       for (const number of this.#placeOf.keys()) native.preforkUnlisten(this.#handle, number);
+      for (const place of this.#places) place.close();
       const members = [...this.#members.values()];
       for (const member of members) {
         if (timeout > 0) this.#finish(member, false, timeout);
@@ -423,6 +424,7 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
     }
     for (const place of this.#places) {
       for (const socket of place.sockets) socket.close();
+      place.close();
       place.unlink();
     }
     this.#state = 'stopped';

@@ -1,7 +1,19 @@
+import { isIPv4, type Socket } from 'node:net';
+
 /** The other end of an accepted connection. */
 export type PeerAddress =
   | { readonly family: 'IPv4' | 'IPv6'; readonly address: string; readonly port: number }
   | { readonly family: 'unix' };
+
+const MAPPED = '::ffff:';
+
+/** The same of a connection that Node accepted: IPv4 in IPv6 is IPv4. */
+export function peerOf({ remoteAddress: address, remotePort: port = 0 }: Socket): PeerAddress {
+  if (address === undefined) return { family: 'unix' };
+  if (isIPv4(address)) return { family: 'IPv4', address, port };
+  const inner = address.startsWith(MAPPED) ? address.slice(MAPPED.length) : '';
+  return isIPv4(inner) ? { family: 'IPv4', address: inner, port } : { family: 'IPv6', address, port };
+}
 
 /** Reads family, port and four words of an address, as the binding writes them. */
 export function peerAt(words: Int32Array, at: number): PeerAddress {

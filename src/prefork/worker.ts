@@ -6,15 +6,17 @@ import { createServer, type Server, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { calling, refusal, shown } from '../errors.js';
-import { type Fd, needNumber, ownNumber } from '../fd.js';
+import { Fd, ownNumber } from '../fd.js';
 import { native } from '../native.js';
-import { inheritedSocket } from '../parent.js';
 import { runtime } from '../runtime.js';
 import { collect, numbers, type Sendable } from '../sendable.js';
+import { type Adopted, slotOf, type Target } from './adopted.js';
+import { ClosedWords } from './closed-words.js';
+import { Finish, type Unfinished } from './finish.js';
 import { moveIn } from './listeners.js';
-import { WORKER_VARIABLE, type WorkerFacts } from './member.js';
+import type { WorkerFacts } from './member.js';
 import { GIVEN, TO_ALL, TO_ANY, TO_MANAGER, WorkerOrder } from './native-types.js';
-import { type PeerAddress, peerAt } from './peer.js';
+import { type PeerAddress, peerAt, peerOf } from './peer.js';
 
 /** A connection taken raw, by `onConnection`. */
 export interface ConnectionInfo {
@@ -25,7 +27,11 @@ export interface ConnectionInfo {
   readonly prefix: Uint8Array;
   /** The connection is over: the manager closes its copy. Call it when you have closed yours. */
   done(): void;
-  /** Gives the connection to another worker (`undefined`: whoever is chosen), with bytes that were read of it. */
+  /**
+   * Gives the connection to another worker (`undefined`: whoever is chosen), with bytes that were read of it.
+   *
+   * @throws {FdpassError} `ERR_FDPASS_UNSUPPORTED` — with the strategy `kernel`: the manager has no copy of it
+   */
   passOn(index?: number, prefix?: Uint8Array): void;
 }
 
@@ -51,28 +57,13 @@ export type MessageTarget = number | 'manager' | 'all';
 const ENGINE = runtime === 'node' ? 0 : 1;
 /** How many connections come in one call at most. */
 const BATCH = 256;
-/** How often a worker that finishes looks for idle connections, in milliseconds. */
-const SWEEP = 5;
-/** A connection that never sent anything is taken for one whose request is under way for this long. */
-const FRESH = 1000;
 /** How long an orphan may take to finish. */
 const ORPHAN = 5000;
+/** How long an orphan that has finished waits for what it wrote to its standard streams. */
+const LAST_WORDS = 5;
 const NOTHING = new Uint8Array(0);
 
-const slotOf: unique symbol = Symbol('fdpass.slot');
-
-interface Adopted extends Socket {
-  [slotOf]?: number;
-}
-
-interface Target {
-  readonly server: Server;
-  readonly allowHalfOpen: boolean;
-  /** Whether idle connections can be told and moved: plain HTTP. */
-  readonly http: HttpServer | undefined;
-}
-
-type RawHandler = (fd: Fd, info: ConnectionInfo) => void;
+export type RawHandler = (fd: Fd, info: ConnectionInfo) => void;
 
 /** The worker's side of a manager: one in a process. */
 export class Worker extends EventEmitter<WorkerEvents> {
@@ -91,20 +82,13 @@ export class Worker extends EventEmitter<WorkerEvents> {
   #awaited: Promise<unknown>[] = [];
   #readyAsked = false;
   #readySaid = false;
-  // Slots that were closed in this turn of the loop.
-  #closed = new Int32Array(BATCH);
-  #closedCount = 0;
-  #flushing = false;
+  readonly #closed: ClosedWords;
   #open = 0;
   readonly #sockets = new Set<Adopted>();
   readonly #sessions = new Set<Http2Session>();
-  #draining = false;
-  #handBack = false;
-  #started = 0;
-  #deadline = 0;
+  #finish: Finish | undefined;
   #over = false;
   readonly #onClose: (this: Adopted) => void;
-  readonly #flush: () => void;
 
   /** @internal */
   constructor(socket: Fd, facts: WorkerFacts) {
@@ -120,11 +104,11 @@ export class Worker extends EventEmitter<WorkerEvents> {
         ENGINE,
       ),
     );
+    this.#closed = new ClosedWords(this.#handle);
     const worker = this;
     this.#onClose = function onClose() {
       worker.#socketClosed(this);
     };
-    this.#flush = () => this.#sendClosed();
   }
 
   /**
@@ -148,7 +132,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
     server.on('session', (session: Http2Session) => {
       this.#sessions.add(session);
       session.once('close', () => this.#sessions.delete(session));
-      if (this.#draining) session.close();
+      if (this.#finish !== undefined) session.close();
     });
     this.#setTarget(target, listener);
     // A server that never listened enforces no time-outs: it listens where nobody comes.
@@ -243,8 +227,8 @@ export class Worker extends EventEmitter<WorkerEvents> {
 
   #sayReady(): void {
     if (this.#readySaid || !this.#readyAsked) return;
-    // With the strategy `kernel` its listening sockets come first.
-    if (this.#facts.strategy === 'kernel' && this.#accepts.length === 0) return;
+    // With the strategy `kernel` its listening sockets come first, all of them.
+    if (this.#facts.strategy === 'kernel' && this.#accepts.length < this.#facts.listeners.length) return;
     this.#readySaid = true;
     const accepts = this.#accepts.splice(0);
     // Before the first connection: what is accepted from then on outlives this process.
@@ -288,7 +272,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
       socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen });
     } catch {
       native.closeFd(fd);
-      this.#say(slot);
+      this.#closed.add(slot);
       return;
     }
     socket[slotOf] = slot;
@@ -297,63 +281,74 @@ export class Worker extends EventEmitter<WorkerEvents> {
     socket.on('close', this.#onClose);
     if (prefix !== undefined) socket.unshift(prefix);
     server.emit('connection', socket);
-    if (this.#draining) this.#soonSweep();
+    this.#finish?.soonSweep();
   }
 
   #takeRaw(handler: RawHandler | undefined, records: Int32Array, at: number, prefix?: Uint8Array): void {
     const slot = records[at + GIVEN.slot] as number;
     const fd = ownNumber(records[at + GIVEN.fd] as number);
-    this.#open += 1;
-    let over = false;
-    const once = (what: () => void): void => {
-      if (over) return;
-      over = true;
-      this.#open -= 1;
-      what();
-      this.#finishIfEmpty();
-    };
     if (handler === undefined) {
-      once(() => this.#giveBack(fd, slot));
+      // Nobody here serves that listener.
+      fd.close();
+      this.#closed.add(slot);
       return;
     }
+    const once = this.#counted();
     handler(fd, {
       peer: peerAt(records, at + GIVEN.peer),
-      listener: this.#facts.listeners[this.#place(records[at + GIVEN.listener] as number)] ?? '',
+      listener: this.#nameOf(records[at + GIVEN.listener] as number),
       prefix: prefix ?? NOTHING,
-      done: () => once(() => this.#say(slot)),
+      done: () => once(() => this.#closed.add(slot)),
       passOn: (index = TO_ANY, bytes = NOTHING) =>
         once(() => native.workerRelease(this.#handle, slot, index, bytes)),
     });
   }
 
-  /** Nobody here serves that listener. */
-  #giveBack(fd: Fd, slot: number): void {
-    fd.close();
-    this.#say(slot);
+  /** The same for a connection that was accepted here (strategy `kernel`). */
+  #handOut(handler: RawHandler | undefined, socket: Socket, listener: number): void {
+    const peer = peerOf(socket);
+    const fd = handler && copyOf(socket);
+    // Nothing was read from it, and destroying does not shut it down: it lives on in the copy.
+    socket.destroy();
+    if (handler === undefined || fd === undefined) return;
+    const once = this.#counted();
+    handler(fd, {
+      peer,
+      listener: this.#nameOf(listener),
+      prefix: NOTHING,
+      done: () => once(() => undefined),
+      passOn: () => {
+        throw refusal(
+          'ERR_FDPASS_UNSUPPORTED',
+          "Cannot pass the connection on: with the strategy 'kernel' the manager does not know it. Send its descriptor to the other worker",
+        );
+      },
+    });
+  }
+
+  /** Counts a connection until something is done that ends it here; nothing is done twice. */
+  #counted(): (what: () => void) => void {
+    this.#open += 1;
+    let over = false;
+    return (what) => {
+      if (over) return;
+      over = true;
+      this.#open -= 1;
+      what();
+      this.#finish?.check();
+    };
+  }
+
+  #nameOf(listener: number): string {
+    return this.#facts.listeners[this.#place(listener)] ?? '';
   }
 
   #socketClosed(socket: Adopted): void {
     this.#open -= 1;
     this.#sockets.delete(socket);
     const slot = socket[slotOf];
-    if (slot !== undefined) this.#say(slot);
-    if (this.#draining) this.#finishIfEmpty();
-  }
-
-  /** One message a turn of the loop says all that was closed in it. */
-  #say(slot: number): void {
-    if (this.#closedCount === this.#closed.length) this.#sendClosed();
-    this.#closed[this.#closedCount++] = slot;
-    if (this.#flushing) return;
-    this.#flushing = true;
-    setImmediate(this.#flush);
-  }
-
-  #sendClosed(): void {
-    this.#flushing = false;
-    if (this.#closedCount === 0) return;
-    native.workerClosed(this.#handle, this.#closed, this.#closedCount);
-    this.#closedCount = 0;
+    if (slot !== undefined) this.#closed.add(slot);
+    this.#finish?.check();
   }
 
   #release(socket: Adopted, slot: number, to: number, prefix: Uint8Array): void {
@@ -374,8 +369,8 @@ export class Worker extends EventEmitter<WorkerEvents> {
     } else if (kind === WorkerOrder.end) {
       this.emit('end');
       this.#over = true;
-      if (!this.#draining) this.#drain(false, ORPHAN);
-      this.#finishIfEmpty();
+      this.#drain(false, ORPHAN);
+      this.#finish?.check();
     }
   }
 
@@ -384,13 +379,20 @@ export class Worker extends EventEmitter<WorkerEvents> {
     const target = this.#target(listener);
     native.letGo(fd);
     const server = createServer(
-      { allowHalfOpen: typeof target === 'object' && target.allowHalfOpen },
+      {
+        allowHalfOpen: typeof target === 'object' && target.allowHalfOpen,
+        // What a raw handler gets must not be read from here.
+        pauseOnConnect: typeof target !== 'object',
+      },
       (socket) => {
+        if (typeof target !== 'object') {
+          this.#handOut(target, socket, listener);
+          return;
+        }
         this.#open += 1;
         this.#sockets.add(socket);
         socket.on('close', this.#onClose);
-        if (typeof target === 'object') target.server.emit('connection', socket);
-        else socket.destroy();
+        target.server.emit('connection', socket);
       },
     );
     this.#kernel.push(server);
@@ -398,88 +400,28 @@ export class Worker extends EventEmitter<WorkerEvents> {
   }
 
   #drain(handBack: boolean, milliseconds: number): void {
-    if (this.#draining) return;
-    this.#draining = true;
-    this.#handBack = handBack;
-    this.#started = Date.now();
-    this.#deadline = this.#started + milliseconds;
+    if (this.#finish !== undefined) return;
     for (const server of this.#kernel) server.close();
-    for (const { server } of this.#servers) server.prependListener('request', this.#onRequest);
-    for (const session of this.#sessions) session.close();
+    const work: Unfinished = {
+      servers: this.#servers,
+      sockets: this.#sockets,
+      sessions: this.#sessions,
+      open: () => this.#open,
+      release: (socket, slot) => this.#release(socket, slot, TO_ANY, NOTHING),
+      done: () => this.#done(),
+    };
+    this.#finish = new Finish(work, { handBack, milliseconds });
     this.emit('drain');
-    this.#sweep();
+    this.#finish.sweep();
   }
 
-  /** While it finishes: an answer ends its connection, unless the connection can move when it is idle. */
-  readonly #onRequest = (
-    request: { socket?: Adopted },
-    response: { setHeader?: (name: string, value: string) => void; once: EventEmitter['once'] },
-  ): void => {
-    if (!this.#canMove(request.socket) || Date.now() > (this.#started + this.#deadline) / 2) {
-      try {
-        response.setHeader?.('Connection', 'close');
-      } catch {
-        // HTTP/2 has no such header: its streams end with their session.
-      }
-    }
-    response.once('close', () => this.#soonSweep());
-  };
-
-  #sweepAsked = false;
-
-  /** Once a turn of the loop: a sweep looks at every connection. */
-  #soonSweep(): void {
-    if (this.#sweepAsked) return;
-    this.#sweepAsked = true;
-    setImmediate(() => {
-      this.#sweepAsked = false;
-      this.#sweepIdle();
-    });
-  }
-
-  #sweep(): void {
-    if (!this.#draining) return;
-    this.#sweepIdle();
-    if (Date.now() >= this.#deadline) for (const socket of this.#sockets) socket.destroy();
-    if (this.#open > 0) setTimeout(() => this.#sweep(), SWEEP);
-    else this.#finishIfEmpty();
-  }
-
-  /** Idle keep-alive connections move, or close. */
-  #sweepIdle(): void {
-    const living = [...this.#sockets].filter((socket) => !socket.destroyed);
-    for (const { http, server } of this.#servers) {
-      if (http !== undefined) http.closeIdleConnections();
-      else if (server instanceof HttpsServer) server.closeIdleConnections();
-    }
-    const now = Date.now();
-    for (const socket of living) {
-      const moves = this.#canMove(socket);
-      const untouched = socket.bytesRead === 0 && socket.bytesWritten === 0;
-      if (!socket.destroyed && untouched && (moves || now > this.#started + FRESH)) socket.destroy();
-      const slot = socket[slotOf];
-      // Destroyed without shutdown, with the manager's copy open: the client notices nothing.
-      if (socket.destroyed && moves && slot !== undefined) this.#release(socket, slot, TO_ANY, NOTHING);
-    }
-  }
-
-  /** Whether the manager has a copy of the connection and wants it back, and nothing of it is in this process. */
-  #canMove(socket: Adopted | undefined): boolean {
-    const plain = this.#handBack && [...this.#servers].every(({ http }) => http !== undefined);
-    return plain && socket?.[slotOf] !== undefined;
-  }
-
-  #finished = false;
-
-  #finishIfEmpty(): void {
-    if (!this.#draining || this.#open > 0 || this.#finished) return;
-    this.#finished = true;
-    this.#sendClosed();
+  #done(): void {
+    this.#closed.send();
     for (const server of this.#private) server.close();
     if (this.#over) {
       native.workerClose(this.#handle);
       // An orphan must not stay because of a timer of the application.
-      setTimeout(() => process.exit(), SWEEP).unref();
+      setTimeout(() => process.exit(), LAST_WORDS).unref();
       return;
     }
     // The manager ends this process when it has heard it.
@@ -487,74 +429,11 @@ export class Worker extends EventEmitter<WorkerEvents> {
   }
 }
 
-let current: Worker | undefined;
-
-/**
- * The worker that this process is.
- *
- * @throws {FdpassError} `ERR_FDPASS_NO_PARENT` — this process was not started by a manager
- */
-export function worker(): Worker {
-  current ??= attach();
-  return current;
-}
-
-function attach(): Worker {
-  const facts = process.env[WORKER_VARIABLE];
-  if (facts === undefined)
-    throw refusal(
-      'ERR_FDPASS_NO_PARENT',
-      `Cannot be a worker: ${WORKER_VARIABLE} is not set. Start this program as the worker of a Manager`,
-    );
-  const socket = inheritedSocket();
-  delete process.env[WORKER_VARIABLE];
-  needNumber('serve', socket);
-  return new Worker(socket, JSON.parse(facts) as WorkerFacts);
-}
-
-/** Whether this process was started by a manager (and `worker()` works). */
-export function isWorker(): boolean {
-  return current !== undefined || process.env[WORKER_VARIABLE] !== undefined;
-}
-
-/**
- * Serves the manager's connections with `server`; see {@link Worker.serve}.
- *
- * @throws {FdpassError} `ERR_FDPASS_NO_PARENT` — this process was not started by a manager
- * @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — no server, or the manager has no listener of that name
- * @example
- * ```ts
- * serve(createServer((request, response) => response.end(`Hello from ${process.pid}\n`)));
- * ```
- */
-export function serve(server: Server, options?: ServeOptions): Worker {
-  worker().serve(server, options);
-  return worker();
-}
-
-/**
- * Takes the manager's connections as descriptors; see {@link Worker.onConnection}.
- *
- * @throws {FdpassError} `ERR_FDPASS_NO_PARENT` — this process was not started by a manager
- * @example
- * ```ts
- * onConnection((fd, info) => {
- *   const socket = fd.toSocket();
- *   socket.end('220 hello\r\n');
- *   socket.once('close', () => info.done());
- * });
- * ```
- */
-export function onConnection(handler: RawHandler, options?: ServeOptions): Worker {
-  worker().onConnection(handler, options);
-  return worker();
-}
-
-/**
- * Says how busy this worker is; see {@link Worker.report}.
- *
- * @throws {FdpassError} `ERR_FDPASS_NO_PARENT` — this process was not started by a manager
- */
-export function report(load: number): void {
-  worker().report(load);
+/** `undefined`: this process has no free descriptor. */
+function copyOf(socket: Socket): Fd | undefined {
+  try {
+    return Fd.duplicate(socket);
+  } catch {
+    return undefined;
+  }
 }

@@ -328,6 +328,21 @@ it('serves elsewhere what a killed worker had accepted by itself and not read', 
   for (const client of clients) client.close();
 });
 
+it('hands descriptors out of what a worker accepts by itself', async () => {
+  const path = join(tmpdir(), `fdpass-test-kernel-${process.pid}.sock`);
+  const { manager, port } = await startManager({
+    strategy: 'kernel',
+    worker: fixturePath('prefork-raw'),
+    listen: [
+      { port: 0, host: '127.0.0.1', name: 'tcp' },
+      { path, name: 'unix' },
+    ],
+  });
+  expect(await ask(at(port), 'a')).toMatch(/^\d tcp a$/);
+  expect(await ask({ path }, 'b')).toMatch(/^\d unix b$/);
+  await manager.stop();
+});
+
 it('ends its keeper with a worker', async () => {
   const { manager } = await startManager({ strategy: 'kernel' });
   const keepers = pidsOf(manager).flatMap(childrenOf);

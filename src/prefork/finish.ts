@@ -1,0 +1,105 @@
+import type { EventEmitter } from 'node:events';
+import type { Http2Session } from 'node:http2';
+import { Server as HttpsServer } from 'node:https';
+import { type Adopted, slotOf, type Target } from './adopted.js';
+
+/** How often a worker that finishes looks for idle connections, in milliseconds. */
+const SWEEP = 5;
+/** A connection that never sent anything is taken for one whose request is under way for this long. */
+const FRESH = 1000;
+
+/** The work of a worker that is to be finished. */
+export interface Unfinished {
+  readonly servers: ReadonlySet<Target>;
+  readonly sockets: ReadonlySet<Adopted>;
+  readonly sessions: ReadonlySet<Http2Session>;
+  /** How many connections there are, those that were taken as descriptors among them. */
+  open(): number;
+  /** Hands a connection back that was destroyed here. */
+  release(socket: Adopted, slot: number): void;
+  /** Nothing is left. */
+  done(): void;
+}
+
+/** The end of a worker's life: requests under way are answered, idle connections move or close, the rest is cut. */
+export class Finish {
+  readonly #work: Unfinished;
+  readonly #handBack: boolean;
+  readonly #started: number = Date.now();
+  readonly #deadline: number;
+  #sweepAsked = false;
+  #done = false;
+
+  /** `handBack`: the manager wants idle connections back. */
+  constructor(work: Unfinished, { handBack, milliseconds }: { handBack: boolean; milliseconds: number }) {
+    this.#work = work;
+    this.#handBack = handBack;
+    this.#deadline = this.#started + milliseconds;
+    for (const { server } of work.servers) server.prependListener('request', this.#onRequest);
+    for (const session of work.sessions) session.close();
+  }
+
+  /** Looks after the connections until none is left. */
+  sweep(): void {
+    this.#sweepIdle();
+    if (Date.now() >= this.#deadline) for (const socket of this.#work.sockets) socket.destroy();
+    if (this.#work.open() > 0) setTimeout(() => this.sweep(), SWEEP);
+    else this.check();
+  }
+
+  /** Once a turn of the loop: a sweep looks at every connection. */
+  soonSweep(): void {
+    if (this.#sweepAsked) return;
+    this.#sweepAsked = true;
+    setImmediate(() => {
+      this.#sweepAsked = false;
+      this.#sweepIdle();
+    });
+  }
+
+  /** A connection is over: was it the last one? */
+  check(): void {
+    if (this.#done || this.#work.open() > 0) return;
+    this.#done = true;
+    this.#work.done();
+  }
+
+  /** An answer ends its connection, unless the connection can move when it is idle. */
+  readonly #onRequest = (
+    request: { socket?: Adopted },
+    response: { setHeader?: (name: string, value: string) => void; once: EventEmitter['once'] },
+  ): void => {
+    if (!this.#canMove(request.socket) || Date.now() > (this.#started + this.#deadline) / 2) {
+      try {
+        response.setHeader?.('Connection', 'close');
+      } catch {
+        // HTTP/2 has no such header: its streams end with their session.
+      }
+    }
+    response.once('close', () => this.soonSweep());
+  };
+
+  /** Idle keep-alive connections move, or close. */
+  #sweepIdle(): void {
+    const living = [...this.#work.sockets].filter((socket) => !socket.destroyed);
+    for (const { http, server } of this.#work.servers) {
+      if (http !== undefined) http.closeIdleConnections();
+      else if (server instanceof HttpsServer) server.closeIdleConnections();
+    }
+    const now = Date.now();
+    for (const socket of living) {
+      const moves = this.#canMove(socket);
+      const untouched = socket.bytesRead === 0 && socket.bytesWritten === 0;
+      if (!socket.destroyed && untouched && (moves || now > this.#started + FRESH)) socket.destroy();
+      const slot = socket[slotOf];
+      // Destroyed without shutdown, with the manager's copy open: the client notices nothing.
+      if (socket.destroyed && moves && slot !== undefined) this.#work.release(socket, slot);
+    }
+  }
+
+  /** Whether the manager has a copy of the connection and wants it back, and nothing of it is in this process. */
+  #canMove(socket: Adopted | undefined): boolean {
+    const plain = this.#handBack && [...this.#work.servers].every(({ http }) => http !== undefined);
+    return plain && socket?.[slotOf] !== undefined;
+  }
+}
