@@ -10,8 +10,8 @@ import { compileC } from './c/compile.js';
 import { drawBars } from './chart.js';
 
 const ROUNDS = Number(process.env.FDPASS_BENCH_ROUNDS ?? 7);
-/** A round of usocket takes a second or two, or for ever. */
-const USOCKET_MS = 10_000;
+/** A round of usocket takes some seconds, or for ever. */
+const USOCKET_MS = 20_000;
 /** A folder with the npm package usocket built, if it is to be measured too. */
 const USOCKET = process.env.FDPASS_BENCH_USOCKET;
 
