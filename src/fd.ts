@@ -300,6 +300,8 @@ export class Fd implements Disposable {
    * a copy of the descriptor sees, in other processes too.
    *
    * @throws {FdpassError} `ERR_FDPASS_KIND` — something else; it stays in this `Fd`
+   * @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — `options` is no object
+   * @throws {FdpassError} `EEXIST` — this runtime watches the number already
    * @throws {FdpassError} `ERR_FDPASS_FD_CLOSED` — closed before
    * @throws {FdpassError} `ERR_FDPASS_UNSUPPORTED_RUNTIME` — see `docs/convert.md`
    */
@@ -314,6 +316,8 @@ export class Fd implements Disposable {
    * Closing the server never removes a socket's path.
    *
    * @throws {FdpassError} `ERR_FDPASS_KIND` — something else; it stays in this `Fd`
+   * @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — `options` is no object, or `options.server` no server
+   * @throws {FdpassError} `ERR_FDPASS_BUSY` — `options.server` listens already
    * @throws {FdpassError} `ERR_FDPASS_FD_CLOSED` — closed before
    * @throws {FdpassError} `ERR_FDPASS_UNSUPPORTED_RUNTIME` — see `docs/convert.md`
    */

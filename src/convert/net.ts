@@ -1,5 +1,5 @@
 import type { NetConnectOpts, Server, Socket } from 'node:net';
-import { calling, refusal } from '../errors.js';
+import { calling, refusal, shown } from '../errors.js';
 import type { FdInfo } from '../inspect.js';
 import { runtime } from '../runtime.js';
 import { unsupportedHere, wrongKind } from './kind.js';
@@ -22,6 +22,7 @@ export interface ServerOptions<S extends Server = Server> {
 
 /** Opens a `net.Socket` on `fd`, which is its own from then on; nothing is moved when this throws. */
 export function toSocket(fd: number, info: FdInfo, options: SocketOptions): Socket {
+  checkOptions('toSocket', options);
   if (!isStream(info)) throw wrongKind('toSocket', 'a connected TCP or Unix stream socket, or a pipe', info);
   return openSocket(fd, info, options);
 }
@@ -38,9 +39,12 @@ export function openSocket(fd: number, info: FdInfo, options: SocketOptions): So
 
 /** Opens a `net.Server` on `fd`, which is its own from then on; nothing is moved when this throws. */
 export function toServer<S extends Server>(fd: number, info: FdInfo, options: ServerOptions<S>): S {
+  checkOptions('toServer', options);
   const listening = (info.kind === 'tcp' || info.kind === 'unix') && info.listening;
   if (!listening) throw wrongKind('toServer', 'a listening TCP or Unix socket', info);
   const server = options.server ?? (net().createServer() as S);
+  if (typeof server.listen !== 'function' || typeof server.once !== 'function')
+    throw wrongOption('toServer', 'options.server', server, 'a net.Server or one made of it (node:http)');
   if (runtime === 'bun' && !(server instanceof net().Server))
     throw unsupportedHere('toServer', "Leave out options.server, and give 'connection's to it");
   if (server.listening) {
@@ -84,6 +88,16 @@ function startServer<S extends Server>(server: S, fd: number, backlog: number | 
   }
   const message = `Cannot convert with toServer(): the runtime refused to listen on the descriptor. It stays with its Fd`;
   throw refusal('ERR_FDPASS_KIND', message, { cause: failure });
+}
+
+function checkOptions(operation: string, options: unknown): void {
+  if (typeof options === 'object' && options !== null) return;
+  throw wrongOption(operation, 'options', options, 'an object, or leave them out');
+}
+
+function wrongOption(operation: string, name: string, value: unknown, remedy: string): Error {
+  const message = `Cannot convert with ${operation}(): ${name} cannot be ${shown(value)}. Give ${remedy}`;
+  return refusal('ERR_FDPASS_INVALID_ARGUMENT', message);
 }
 
 /** Loaded when needed and not by `import`: programs that convert nothing do not pay for it. */

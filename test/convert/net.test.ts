@@ -100,6 +100,12 @@ describe('toSocket', () => {
     expect(fd.closed).toBe(false);
   });
 
+  it.each([null, 5, 'x'])('refuses %s as options, and keeps the descriptor', (options) => {
+    const [fd] = pair();
+    expect(codeOf(() => fd.toSocket(options as never))).toBe('ERR_FDPASS_INVALID_ARGUMENT');
+    expect(fd.closed).toBe(false);
+  });
+
   it('leaves a descriptor that Node refuses with its owner', async () => {
     const [left] = pair();
     const number = left.fd;
@@ -157,6 +163,19 @@ describe('toServer', () => {
     const fd = closing(Fd.duplicate(await listening()));
     const server = await listening();
     expect(codeOf(() => fd.toServer({ server }))).toBe('ERR_FDPASS_BUSY');
+    expect(fd.closed).toBe(false);
+  });
+
+  it.each([
+    ['null', null],
+    ['a number', 5],
+    ['a server that is none', { server: {} }],
+    ['a server that is a number', { server: 5 }],
+  ])('refuses %s as options, and keeps the descriptor', async (_name, options) => {
+    const fd = closing(Fd.duplicate(await listening()));
+    const convert = (): unknown => fd.toServer(options as never);
+    expect(codeOf(convert)).toBe('ERR_FDPASS_INVALID_ARGUMENT');
+    expect(convert).toThrow(/toServer\(\): options.* cannot be .*Give /);
     expect(fd.closed).toBe(false);
   });
 
