@@ -1,4 +1,5 @@
-//! Every limit and default of the library, each with its source, in one place.
+//! Every limit and default of the library, each with its source, in one place: a header, a manual page, or, where nobody
+//! else sets it, why this number was chosen.
 
 use std::time::Duration;
 
@@ -18,21 +19,24 @@ pub const MAX_FDS_PER_RECEIVE: usize = 254;
 #[doc(alias = "sun_path")]
 pub const SUN_PATH_CAPACITY: usize = crate::sys::SUN_PATH_CAPACITY;
 
-/// The longest path of a Unix domain socket in bytes (the closing zero is not counted).
+/// The longest path of a Unix domain socket in bytes (the closing zero is not counted): [`SUN_PATH_CAPACITY`].
 pub const MAX_PATH_BYTES: usize = SUN_PATH_CAPACITY - 1;
 
-/// The longest abstract name in bytes (Linux; the leading zero byte is not counted).
+/// The longest abstract name in bytes (Linux; the leading zero byte is not counted): [`SUN_PATH_CAPACITY`], `unix(7)`.
 pub const MAX_ABSTRACT_BYTES: usize = SUN_PATH_CAPACITY - 1;
 
-/// The queue of connections not yet accepted that `listen` asks for; the kernel caps it (`somaxconn`, `listen(2)`).
+/// The queue of connections not yet accepted that `listen` asks for: what Node and nginx ask for. The kernel caps it
+/// (`somaxconn`, `listen(2)`).
 pub const DEFAULT_BACKLOG: u32 = 511;
 
-/// The largest number of bytes one synchronous receive takes unless it is told another number.
+/// The largest number of bytes one synchronous receive takes unless it is told another number: what libuv and Python's
+/// streams read at a time.
 pub const DEFAULT_RECEIVE_BYTES: usize = 64 * 1024;
 
 // Channels (`frame`, `link`). What a peer is told, or what bounds what it can cost.
 
-/// The largest message a link accepts unless it is told another number.
+/// The largest message a link accepts unless it is told another number. Our choice: half of what D-Bus allows, and memory
+/// is taken as bytes arrive ([`LINK_ASSEMBLY_STEP`]).
 pub const LINK_MAX_MESSAGE_BYTES: u32 = 64 << 20;
 
 /// The most descriptors of one message a link accepts unless it is told another number: 64 full sends. A process that
@@ -45,36 +49,38 @@ pub const LINK_UNTOLD_MESSAGE_BYTES: u32 = crate::frame::MAX_FRAME_BYTES;
 /// As [`LINK_UNTOLD_MESSAGE_BYTES`], for descriptors.
 pub const LINK_UNTOLD_MESSAGE_FDS: u32 = crate::frame::MAX_FRAME_FDS as u32;
 
-/// Queued bytes above which a sender should wait.
+/// Queued bytes above which a sender should wait. Our choice: several times what a socket's buffer holds
+/// (`net.core.wmem_default`, `socket(7)`), so that the peer is never starved while the sender wakes.
 pub const LINK_HIGH_WATER_BYTES: usize = 1 << 20;
 
-/// Queued messages above which a sender should wait.
+/// Queued messages above which a sender should wait. Our choice: the same bound for messages of one KiB.
 pub const LINK_HIGH_WATER_MESSAGES: usize = 1_024;
 
 /// Queued descriptors above which a sender should wait. Each is a number of this process: a soft `RLIMIT_NOFILE` is
 /// often 1,024 (`getrlimit(2)`).
 pub const LINK_HIGH_WATER_FDS: usize = 512;
 
-/// Queued bytes above which a send is refused.
+/// Queued bytes above which a send is refused. Our choice: four of the largest messages.
 pub const LINK_QUEUE_BYTES: usize = 256 << 20;
 
-/// Queued messages above which a send is refused.
+/// Queued messages above which a send is refused. Our choice: a sender that ignores the high-water mark so long has a bug.
 pub const LINK_QUEUE_MESSAGES: usize = 65_536;
 
-/// Queued descriptors above which a send is refused.
+/// Queued descriptors above which a send is refused: one message of the most descriptors ([`LINK_MAX_MESSAGE_FDS`]).
 pub const LINK_QUEUE_FDS: usize = 16_384;
 
-/// Messages whose acknowledgement may be outstanding.
+/// Messages whose acknowledgement may be outstanding: as many as may be queued ([`LINK_QUEUE_MESSAGES`]).
 pub const LINK_UNACKNOWLEDGED: usize = 65_536;
 
 /// How long half a frame or half a message may be followed by silence. D-Bus gives promised descriptors as long
 /// (`pending_fd_timeout`).
 pub const LINK_STALL_TIMEOUT: Duration = Duration::from_secs(150);
 
-/// How long a message may wait for its acknowledgement.
+/// How long a message may wait for its acknowledgement: as long as the peer may be silent ([`LINK_STALL_TIMEOUT`]).
 pub const LINK_ACK_TIMEOUT: Duration = Duration::from_secs(150);
 
-/// How long a closing link waits for its queue to leave and for the peer's end.
+/// How long a closing link waits for its queue to leave and for the peer's end. Our choice: shorter than the time that
+/// supervisors give a program to end (10 s, `docker stop`).
 pub const LINK_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The first pause of a timed wait whose descriptor said that it was ready and was not.
