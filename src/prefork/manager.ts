@@ -1,18 +1,20 @@
 import { channel as diagnostics } from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
 import { calling, refusal } from '../errors.js';
-import { type Fd, ownNumber } from '../fd.js';
+import { ownNumber } from '../fd.js';
 import { native } from '../native.js';
 import { runtime } from '../runtime.js';
 import { collect, numbers, type Sendable } from '../sendable.js';
 import { decide, type Undecided } from './decide.js';
 import type { ManagerEvents } from './events.js';
-import { moveIn, openPlace, type Place } from './listeners.js';
+import { Figures } from './figures.js';
 import { Member } from './member.js';
 import { PreforkEvent } from './native-types.js';
 import { checkCount, configOf, type ManagerOptions, type Settings, settingsOf } from './options.js';
+import { Places } from './places.js';
+import { newSeat, pauseAfter, type Seat } from './seat.js';
 import { onSignals } from './signals.js';
-import type { ManagerStats, WorkerStats } from './stats.js';
+import type { ManagerStats } from './stats.js';
 
 const ENGINE = runtime === 'node' ? 0 : 1;
 /** How long a worker that was told to end has before it is killed. */
@@ -21,17 +23,6 @@ const GRACE = 2000;
 const START_ATTEMPTS = 3;
 
 const lifeCycle = diagnostics('fdpass:prefork');
-
-interface Seat {
-  readonly index: number;
-  member: Member | undefined;
-  restarts: number;
-  /** Ends before readiness in a row. */
-  crashes: number;
-  timer: NodeJS.Timeout | undefined;
-  /** The binding's numbers of its own listening sockets (strategy `kernel`). */
-  listeners: number[];
-}
 
 /**
  * Accepts connections and gives them to worker processes; see `docs/prefork.md`.
@@ -56,15 +47,10 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
   readonly #settings: Settings;
   #handle = 0;
   #state: 'new' | 'running' | 'stopping' | 'stopped' = 'new';
-  #places: Place[] = [];
-  /** The place of each of the binding's listeners. */
-  #placeOf: number[] = [];
+  readonly #places = new Places();
   #seats: Seat[] = [];
-  /** Listening sockets of seats that were given up (strategy `kernel`). */
-  readonly #spareListeners: number[][] = [];
   readonly #members = new Map<number, Member>();
-  readonly #totals = new Float64Array(10);
-  readonly #figures = new Float64Array(8);
+  readonly #figures = new Figures();
   #stopped: Promise<void> | undefined;
   #reloading: Promise<void> | undefined;
   #lastTotals: ManagerStats | undefined;
@@ -78,12 +64,12 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
 
   /** Where it listens: `host:port` or the path, by name. */
   get addresses(): readonly { name: string; address: string; port: number | undefined }[] {
-    return this.#places.map(({ name, address, port }) => ({ name, address, port }));
+    return this.#places.addresses;
   }
 
   /** The port of the first TCP listener. */
   get port(): number | undefined {
-    return this.#places.find((place) => place.port !== undefined)?.port;
+    return this.#places.addresses.find((place) => place.port !== undefined)?.port;
   }
 
   /** How many workers there shall be. */
@@ -103,8 +89,7 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
     this.#state = 'running';
     const settings = this.#settings;
     try {
-      for (const [index, address] of settings.listen.entries())
-        this.#places.push(await openPlace(address, index, settings.strategy === 'kernel'));
+      await this.#places.open(settings);
       this.#open();
       for (let index = 0; index < settings.workers; index++) this.#seats.push(this.#newSeat(index));
       for (const seat of this.#seats) this.#hire(seat);
@@ -189,42 +174,7 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
   /** Figures of the manager and of each worker. */
   stats(): ManagerStats {
     if (this.#handle === 0 && this.#lastTotals !== undefined) return this.#lastTotals;
-    const totals = this.#totals;
-    if (this.#handle !== 0) native.preforkTotals(this.#handle, totals);
-    const at = (index: number): number => totals[index] ?? 0;
-    return {
-      accepted: at(0),
-      refused: at(1),
-      dropped: at(2),
-      reassigned: at(3),
-      replayed: at(4),
-      closed: at(5),
-      moved: at(6),
-      held: at(7),
-      waiting: at(8),
-      accepting: at(9) === 1,
-      workers: this.#seats.map((seat) => this.#workerStats(seat)),
-    };
-  }
-
-  #workerStats(seat: Seat): WorkerStats {
-    const figures = this.#figures.fill(0);
-    const { member } = seat;
-    if (member !== undefined && this.#handle !== 0) native.preforkStats(this.#handle, member.id, figures);
-    const at = (index: number): number => figures[index] ?? 0;
-    const accepted = at(0);
-    return {
-      index: seat.index,
-      pid: member?.pid,
-      state: member?.state ?? 'dead',
-      accepted,
-      active: at(1),
-      inFlight: at(2),
-      available: at(4) === 1,
-      load: at(7),
-      restarts: seat.restarts,
-      handOff: { mean: accepted === 0 ? 0 : at(5) / accepted / 1000, max: at(6) / 1000 },
-    };
+    return this.#figures.all(this.#handle, this.#seats);
   }
 
   #open(): void {
@@ -239,33 +189,18 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
     );
     if (typeof admit === 'object')
       native.preforkAdmission(this.#handle, admit.rate, admit.burst, admit.addresses ?? 65_536);
-    if (strategy === 'kernel') return;
-    for (const [index, place] of this.#places.entries()) {
-      for (const socket of place.sockets.splice(0)) this.#listen(socket, index, true);
-    }
+    if (strategy === 'push') this.#places.enter(this.#handle);
   }
 
-  #listen(socket: Fd, place: number, enabled: boolean): number {
-    const number = calling(() => native.preforkListen(this.#handle, moveIn(socket), enabled));
-    this.#placeOf[number] = place;
-    return number;
-  }
-
-  /** With the strategy `kernel` a seat has a socket at each address; the manager accepts from it while nobody else does. */
   #newSeat(index: number): Seat {
-    const seat: Seat = { index, member: undefined, restarts: 0, crashes: 0, timer: undefined, listeners: [] };
-    if (this.#settings.strategy === 'kernel')
-      seat.listeners =
-        this.#spareListeners.pop() ??
-        this.#places.map((place, at) => this.#listen(place.sockets.shift() ?? place.another(), at, true));
-    return seat;
+    return newSeat(index, this.#settings.strategy === 'kernel' ? this.#places.forSeat(this.#handle) : []);
   }
 
   #start(seat: Seat): Member {
     const facts = {
       index: seat.index,
       strategy: this.#settings.strategy,
-      listeners: this.#places.map(({ name }) => name),
+      listeners: this.#places.addresses.map(({ name }) => name),
     };
     const member = Member.start(this.#handle, facts, this.#settings);
     this.#members.set(member.id, member);
@@ -327,16 +262,15 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
   >();
 
   #respawn(seat: Seat, wasReady: boolean): void {
-    const { delay, maxDelay, maxCrashes } = this.#settings.respawn;
+    const { respawn } = this.#settings;
     seat.restarts += 1;
     seat.crashes = wasReady ? 0 : seat.crashes + 1;
     if (seat.crashes === 0) {
       this.#hire(seat);
       return;
     }
-    if (seat.crashes === maxCrashes) this.emit('crashLoop', { index: seat.index });
-    const pause = seat.crashes >= maxCrashes ? maxDelay : Math.min(maxDelay, delay * 2 ** (seat.crashes - 1));
-    seat.timer = setTimeout(() => this.#hire(seat), pause);
+    if (seat.crashes === respawn.maxCrashes) this.emit('crashLoop', { index: seat.index });
+    seat.timer = setTimeout(() => this.#hire(seat), pauseAfter(seat.crashes, respawn));
   }
 
   /** Whether the manager accepts from the sockets of a worker itself (strategy `kernel`). */
@@ -349,9 +283,7 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
   /** A seat is given up: its worker finishes, idle connections go to others. */
   #retire(seat: Seat): void {
     clearTimeout(seat.timer);
-    // Connections that wait in a closed socket would be reset: it is emptied as long as there is a manager.
-    for (const listener of seat.listeners) native.preforkEnable(this.#handle, listener, true);
-    if (seat.listeners.length > 0) this.#spareListeners.push(seat.listeners);
+    this.#places.takeBack(this.#handle, seat.listeners);
     if (seat.member !== undefined) this.#finish(seat.member, true, this.#settings.drainTimeout);
   }
 
@@ -407,8 +339,7 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
     this.#unhook();
     for (const seat of this.#seats) clearTimeout(seat.timer);
     if (this.#handle !== 0) {
-      for (const number of this.#placeOf.keys()) native.preforkUnlisten(this.#handle, number);
-      for (const place of this.#places) place.close();
+      this.#places.close(this.#handle);
       const members = [...this.#members.values()];
       for (const member of members) {
         if (timeout > 0) this.#finish(member, false, timeout);
@@ -422,11 +353,7 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
       native.preforkClose(this.#handle);
       this.#handle = 0;
     }
-    for (const place of this.#places) {
-      for (const socket of place.sockets) socket.close();
-      place.close();
-      place.unlink();
-    }
+    this.#places.remove();
     this.#state = 'stopped';
     if (before !== 'new') this.emit('stopped');
   }
@@ -442,7 +369,7 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
         this.#onInherited(number, what as Int32Array);
         break;
       case PreforkEvent.listenerFailed:
-        this.emit('listenerFailed', this.#nameOf(number), String(what));
+        this.emit('listenerFailed', this.#places.nameOf(number), String(what));
         break;
       case PreforkEvent.pressure:
         this.emit('pressure', String(what));
@@ -526,12 +453,10 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
 
   #onDecide(undecided: Undecided): void {
     const views =
-      typeof this.#settings.policy === 'function' ? this.#seats.map((seat) => this.#workerStats(seat)) : [];
-    decide(this.#settings, undecided, views, (listener) => this.#nameOf(listener));
-  }
-
-  #nameOf(listener: number): string {
-    return this.#places[this.#placeOf[listener] ?? -1]?.name ?? '';
+      typeof this.#settings.policy === 'function'
+        ? this.#seats.map((seat) => this.#figures.of(this.#handle, seat))
+        : [];
+    decide(this.#settings, undecided, views, (listener) => this.#places.nameOf(listener));
   }
 
   #publish(event: string, worker: object): void {
