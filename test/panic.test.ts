@@ -5,6 +5,7 @@ import { channelPair } from 'fdpass';
 import { expect, it } from 'vitest';
 import { calling } from '../src/errors.js';
 import { ending, next, text } from './helpers/channels.js';
+import { startFixture } from './helpers/children.js';
 import { codeOf, nullFds } from './helpers/descriptors.js';
 
 const path = process.env.FDPASS_PORTABLE === '1' ? process.env.FDPASS_NATIVE_PATH : undefined;
@@ -24,3 +25,8 @@ it.runIf(path).each(['panicRaw', 'panicGenerated'])(
     ]);
   },
 );
+
+it.runIf(path)('a panic in the event loop is an uncaught exception, and the channel goes on', async () => {
+  const child = startFixture('panic-in-wake');
+  expect((await child.succeeded()).split('\n')).toEqual(['ERR_FDPASS_INTERNAL', 'still arrives', '']);
+});

@@ -30,6 +30,11 @@ impl Failure {
         Self::new("ERR_FDPASS_INTERNAL", message)
     }
 
+    /// A panic was caught.
+    pub(crate) fn panicked() -> Self {
+        Self::internal("The native part panicked: this is a bug of fdpass")
+    }
+
     /// The `Error` object. `errno` is negative, as in Node's own system errors.
     pub(crate) fn to_js(&self, env: napi_env) -> napi_value {
         let error = js::error(env, &self.code, &self.message);

@@ -1,15 +1,37 @@
 //! A panic on demand, to see that it becomes an error of JavaScript. In the portable profile only: nothing that is shipped
 //! has it.
 
+use std::cell::Cell;
+
 use napi::Env;
 use napi::sys::{napi_callback_info, napi_env, napi_value};
 use napi_derive::napi;
 
-use crate::js::{self, Call, Exports};
+use crate::js::{self, Call, Exports, Value};
+
+thread_local! {
+    /// Whether the next wake-up of this thread's event loop is to panic.
+    static NEXT_WAKE: Cell<bool> = const { Cell::new(false) };
+}
 
 /// The raw kind of function.
 pub(crate) fn register(exports: &Exports<'_>) -> napi::Result<()> {
-    exports.function(c"panicRaw", Some(panic_raw))
+    exports.function(c"panicRaw", Some(panic_raw))?;
+    exports.function(c"panicInNextWake", Some(panic_in_next_wake))
+}
+
+extern "C" fn panic_in_next_wake(env: napi_env, info: napi_callback_info) -> napi_value {
+    js::enter(env, info, |_: &Call<'_, 0>| {
+        NEXT_WAKE.set(true);
+        Ok(Value::Undefined)
+    })
+}
+
+/// A wake-up asks here whether it is to panic.
+pub(crate) fn happen() {
+    if NEXT_WAKE.take() {
+        on_purpose::<()>();
+    }
 }
 
 extern "C" fn panic_raw(env: napi_env, info: napi_callback_info) -> napi_value {

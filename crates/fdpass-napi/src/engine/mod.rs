@@ -9,6 +9,7 @@ mod uv;
 
 use std::cell::{Cell, RefCell};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -251,7 +252,19 @@ impl Loop {
             Some(Some(slot)) => Rc::clone(&slot.pollable),
             _ => return,
         };
-        js::in_scope(state.env, || pollable.wake(state, wake));
+        js::in_scope(state.env, || {
+            let woken = panic::catch_unwind(AssertUnwindSafe(|| {
+                #[cfg(fdpass_portable)]
+                crate::cold::mishap::happen();
+                pollable.wake(state, wake);
+            }));
+            // No JavaScript called, to which it could be thrown: it is an uncaught exception.
+            if woken.is_err()
+                && let Some(entry) = state.entry.get()
+            {
+                entry.report(Failure::panicked().to_js(state.env));
+            }
+        });
     }
 
     /// A descriptor is ready. `stopped`: the watcher is not armed any more (libuv's after an error, which reading or

@@ -71,7 +71,7 @@ pub(crate) fn enter<'call, const N: usize>(
         Ok(Ok(value)) => return value.to_js(env),
         Ok(Err(failure)) => failure.throw(env),
         Err(_panic) => {
-            Failure::internal("The native part panicked: this is a bug of fdpass").throw(env);
+            Failure::panicked().throw(env);
         }
     }
     ptr::null_mut()

@@ -76,8 +76,13 @@ impl Entry {
         let status =
             unsafe { sys::napi_get_and_clear_last_exception(self.env, &raw mut exception) };
         if status == Status::napi_ok {
-            // SAFETY: a value of this environment.
-            unsafe { sys::napi_fatal_exception(self.env, exception) };
+            self.report(exception);
         }
+    }
+
+    /// Makes an uncaught exception of `error`.
+    pub(crate) fn report(&self, error: napi_value) {
+        // SAFETY: a value of this environment.
+        unsafe { sys::napi_fatal_exception(self.env, error) };
     }
 }
