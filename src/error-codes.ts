@@ -47,7 +47,8 @@ export const ERROR_CODES = {
   },
   ERR_FDPASS_INTERNAL: {
     meaning: 'A bug of the library: a panic in its native part was caught',
-    remedy: 'Report it with the message; descriptors of the failed call may be lost to this process',
+    remedy:
+      'Report it with the message; descriptors of the failed call may be lost to this process. From the event loop it is an uncaught exception',
   },
   ERR_FDPASS_INVALID_ARGUMENT: {
     meaning:
