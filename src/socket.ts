@@ -1,5 +1,5 @@
 import { type MessageCredentials, socketNumber } from './credentials.js';
-import { calling, FdpassError, fromNative, refusal, shown } from './errors.js';
+import { calling, checkOptions, FdpassError, fromNative, refusal, shown } from './errors.js';
 import { Fd, needSocketKind, ownNumber, peekNumber } from './fd.js';
 import { type FdList, ownList } from './fd-list.js';
 import { native } from './native.js';
@@ -132,7 +132,7 @@ class Received implements ReceivedMessage {
  * ```
  */
 export function socketPair(type: SocketType = 'stream'): [Fd, Fd] {
-  const kind = Object.hasOwn(KINDS, type) ? KINDS[type] : undefined;
+  const kind = typeof type === 'string' && Object.hasOwn(KINDS, type) ? KINDS[type] : undefined;
   if (kind === undefined)
     throw wrongOption('make a socket pair', 'type', type, Object.keys(KINDS).join(', '));
   const [left, right] = calling(() => native.socketPair(kind));
@@ -237,6 +237,7 @@ function sendWith(
   fds: Iterable<Sendable> | undefined,
   options: SendMessageOptions,
 ): number {
+  checkOptions('send', options);
   const timeout = timeoutOf('send', options.timeout);
   const how = readAheadOf(options.readAhead) ? lendingUnread : lending;
   const { transfer = false } = options;
@@ -288,6 +289,7 @@ function receiveWith(
   kind: number,
   options: ReceiveMessageOptions,
 ): ReceivedMessage | undefined {
+  checkOptions('receive', options);
   const timeout = timeoutOf('receive', options.timeout);
   const { maxBytes = buffer.length, maxFds = MAX_FDS, truncation = 'error' } = options;
   checkInteger('receive', 'maxBytes', maxBytes, 1, MAX_TIMEOUT);

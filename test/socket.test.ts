@@ -31,7 +31,8 @@ describe('socketPair', () => {
 
   it('refuses a type that there is not', () => {
     expect(() => socketPair('toString' as never)).toThrow(/'toString'.*stream, datagram, seqpacket/);
-    expect(codeOf(() => socketPair(1 as never))).toBe('ERR_FDPASS_INVALID_ARGUMENT');
+    for (const type of [1, null, [Symbol('x')], Object.create(null)])
+      expect(codeOf(() => socketPair(type as never))).toBe('ERR_FDPASS_INVALID_ARGUMENT');
   });
 
   // Only macOS, and its code path on Linux, lack it.
@@ -374,6 +375,20 @@ describe('wrong calls', () => {
       'ERR_FDPASS_INVALID_ARGUMENT',
       /error, partial/,
     ],
+    ...[null, 5, 'x', () => 0].flatMap((options): [string, (socket: Fd) => unknown, string, RegExp][] => [
+      [
+        `${options} as options of a send`,
+        (s) => sendMessage(s, 'x', [], options as never),
+        'ERR_FDPASS_INVALID_ARGUMENT',
+        /Cannot send: options cannot be/,
+      ],
+      [
+        `${options} as options of a receive`,
+        (s) => receiveMessage(s, options as never),
+        'ERR_FDPASS_INVALID_ARGUMENT',
+        /Cannot receive: options cannot be/,
+      ],
+    ]),
     [
       'readAhead there is not',
       (s) => sendMessage(s, 'x', [], { readAhead: 'x' as never }),

@@ -1,5 +1,5 @@
 import type { NetConnectOpts, Server, Socket } from 'node:net';
-import { calling, refusal, shown } from '../errors.js';
+import { calling, checkOptions, refusal, shown } from '../errors.js';
 import type { FdInfo } from '../inspect.js';
 import { runtime } from '../runtime.js';
 import { unsupportedHere, wrongKind } from './kind.js';
@@ -22,7 +22,7 @@ export interface ServerOptions<S extends Server = Server> {
 
 /** Opens a `net.Socket` on `fd`, which is its own from then on; nothing is moved when this throws. */
 export function toSocket(fd: number, info: FdInfo, options: SocketOptions): Socket {
-  checkOptions('toSocket', options);
+  checkOptions('convert with toSocket()', options);
   if (!isStream(info)) throw wrongKind('toSocket', 'a connected TCP or Unix stream socket, or a pipe', info);
   return openSocket(fd, info, options);
 }
@@ -39,12 +39,11 @@ export function openSocket(fd: number, info: FdInfo, options: SocketOptions): So
 
 /** Opens a `net.Server` on `fd`, which is its own from then on; nothing is moved when this throws. */
 export function toServer<S extends Server>(fd: number, info: FdInfo, options: ServerOptions<S>): S {
-  checkOptions('toServer', options);
+  checkOptions('convert with toServer()', options);
   const listening = (info.kind === 'tcp' || info.kind === 'unix') && info.listening;
   if (!listening) throw wrongKind('toServer', 'a listening TCP or Unix socket', info);
   const server = options.server ?? (net().createServer() as S);
-  if (typeof server.listen !== 'function' || typeof server.once !== 'function')
-    throw wrongOption('toServer', 'options.server', server, 'a net.Server or one made of it (node:http)');
+  if (typeof server.listen !== 'function' || typeof server.once !== 'function') throw noServer(server);
   if (runtime === 'bun' && !(server instanceof net().Server))
     throw unsupportedHere('toServer', "Leave out options.server, and give 'connection's to it");
   if (server.listening) {
@@ -74,6 +73,11 @@ function connectInBun(
   return calling(() => new (net().Socket)({ allowHalfOpen }).connect(to));
 }
 
+function noServer(value: unknown): Error {
+  const message = `Cannot convert with toServer(): options.server cannot be ${shown(value)}. Give a net.Server or one made of it (node:http)`;
+  return refusal('ERR_FDPASS_INVALID_ARGUMENT', message);
+}
+
 function startServer<S extends Server>(server: S, fd: number, backlog: number | undefined): S {
   let failure: unknown;
   const failed = (error: Error): void => {
@@ -88,16 +92,6 @@ function startServer<S extends Server>(server: S, fd: number, backlog: number | 
   }
   const message = `Cannot convert with toServer(): the runtime refused to listen on the descriptor. It stays with its Fd`;
   throw refusal('ERR_FDPASS_KIND', message, { cause: failure });
-}
-
-function checkOptions(operation: string, options: unknown): void {
-  if (typeof options === 'object' && options !== null) return;
-  throw wrongOption(operation, 'options', options, 'an object, or leave them out');
-}
-
-function wrongOption(operation: string, name: string, value: unknown, remedy: string): Error {
-  const message = `Cannot convert with ${operation}(): ${name} cannot be ${shown(value)}. Give ${remedy}`;
-  return refusal('ERR_FDPASS_INVALID_ARGUMENT', message);
 }
 
 /** Loaded when needed and not by `import`: programs that convert nothing do not pay for it. */
