@@ -13,9 +13,9 @@ import type {
   Outgoing,
   ValueChannelOptions,
 } from './channel/types.js';
-import { type Codec, type CodecName, type Wire, wireOf } from './codec.js';
+import { type Codec, type CodecName, type Wire, wireIn } from './codec.js';
 import type { PeerCredentials } from './credentials.js';
-import { calling, type FdpassError, fromNative, refusal, shown } from './errors.js';
+import { calling, checkOptions, type FdpassError, fromNative, refusal, shown } from './errors.js';
 import { Fate, Fd, forgetNumber, needNumber } from './fd.js';
 import type { Message } from './message.js';
 import { native } from './native.js';
@@ -132,7 +132,7 @@ export class Channel<T = Uint8Array>
   /** Opens a channel of bytes on a connected Unix stream socket, which moves into it. Throws as the form with a codec does. */
   static from(socket: Fd | number, options?: BytesChannelOptions): Channel;
   static from<T>(socket: Fd | number, options: AnyChannelOptions<T> = {}): Channel<T> {
-    const wire = wireOf(options.codec);
+    const wire = wireIn('open a channel', options);
     const config = configOf(options, wire.id, false);
     if (socket instanceof Fd) return openChannel(socket, wire, config, options);
     if (typeof socket === 'number') return openNumber(socket, wire, config, options);
@@ -153,7 +153,7 @@ export class Channel<T = Uint8Array>
   /** The channel of bytes to the process that started this one, once. Throws as the form with a codec does. */
   static fromParent(options?: BytesChannelOptions): Channel;
   static fromParent<T>(options: AnyChannelOptions<T> = {}): Channel<T> {
-    const wire = wireOf(options.codec);
+    const wire = wireIn('open a channel', options);
     const config = configOf(options, wire.id, false);
     const socket = inheritedSocket();
     try {
@@ -241,6 +241,11 @@ export class Channel<T = Uint8Array>
    */
   receive(options: { readonly signal?: AbortSignal } = {}): Promise<Message<T> | undefined> {
     this.#touched = true;
+    try {
+      checkOptions('receive', options);
+    } catch (refused) {
+      return Promise.reject(refused);
+    }
     return this.#inbox.receive(options.signal);
   }
 
@@ -491,7 +496,7 @@ export class Channel<T = Uint8Array>
  * @internal
  */
 export function channelOn<T>(fd: Fd, options: AnyChannelOptions<T>, ours: boolean): Channel<T> {
-  const wire = wireOf(options.codec);
+  const wire = wireIn('open a channel', options);
   return openChannel(fd, wire, configOf(options, wire.id, ours), options);
 }
 

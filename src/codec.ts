@@ -1,4 +1,4 @@
-import { refusal, shown } from './errors.js';
+import { checkOptions, refusal, shown } from './errors.js';
 import type { FdList } from './fd-list.js';
 import { runtime } from './runtime.js';
 import type { Sendable } from './sendable.js';
@@ -126,6 +126,19 @@ export function wireOf<T>(codec: CodecName | Codec<T> | undefined): Wire<T> {
   if (codec === 'json') return jsonWire as Wire<T>;
   if (codec === 'v8') return v8Wire as Wire<T>;
   return customWire(codec);
+}
+
+/**
+ * The same of the options of a channel, which must be some.
+ *
+ * @internal
+ */
+export function wireIn<T>(
+  operation: string,
+  options: { readonly codec?: CodecName | Codec<T> | undefined },
+): Wire<T> {
+  checkOptions(operation, options);
+  return wireOf(options.codec);
 }
 
 function customWire<T>(codec: Codec<T>): Wire<T> {

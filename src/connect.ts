@@ -2,7 +2,7 @@ import { type Address, type Name, parseAddress } from './address.js';
 import { configOf } from './channel/config.js';
 import type { AnyChannelOptions, BytesChannelOptions, ValueChannelOptions } from './channel/types.js';
 import { Channel, channelOn } from './channel.js';
-import { wireOf } from './codec.js';
+import { wireIn } from './codec.js';
 import { AbortError, FdpassError, fromNative, refusal } from './errors.js';
 import { Fd, ownNumber } from './fd.js';
 import { native } from './native.js';
@@ -59,7 +59,7 @@ export async function connect<T>(
   const where = parseAddress(address);
   if (where instanceof Fd) return channelOn(where, options, false);
   // Wrong options are told before anything is opened.
-  configOf(options, wireOf(options.codec).id, true);
+  configOf(options, wireIn('connect', options).id, true);
   const socket = await connectTo(where, options);
   try {
     return channelOn(socket, options, true);

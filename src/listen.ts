@@ -2,7 +2,7 @@ import { ABSTRACT, type Address, type Name, parseAddress } from './address.js';
 import { checkTrust, DEFAULT_MODE, type TrustOptions } from './authorize.js';
 import { configOf } from './channel/config.js';
 import type { AnyChannelOptions, BytesChannelOptions, ValueChannelOptions } from './channel/types.js';
-import { wireOf } from './codec.js';
+import { wireIn } from './codec.js';
 import { calling, refusal } from './errors.js';
 import { Fate, Fd, forgetNumber, needNumber, ownNumber } from './fd.js';
 import { type Bound, type Listener, listenerOn } from './listener.js';
@@ -55,8 +55,8 @@ export async function listen<T>(
   address: Address,
   options: AnyChannelOptions<T> & ListenOptions = {},
 ): Promise<Listener<T>> {
+  configOf(options, wireIn('listen', options).id, true);
   checkTrust(options);
-  configOf(options, wireOf(options.codec).id, true);
   const where = parseAddress(address);
   try {
     return listenerOn(bind(where, options), options);

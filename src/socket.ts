@@ -151,7 +151,8 @@ export function socketPair(type: SocketType = 'stream'): [Fd, Fd] {
  * @throws {FdpassError} `ERR_FDPASS_TOO_MANY_FDS` — more than 253
  * @throws {FdpassError} `ERR_FDPASS_EMPTY_PAYLOAD` — descriptors with zero bytes on a stream
  * @throws {FdpassError} `ERR_FDPASS_NOT_UNIX_SOCKET`, `ERR_FDPASS_KIND` — `socket` is no Unix domain socket
- * @throws {FdpassError} `ERR_FDPASS_BAD_FD`, `ERR_FDPASS_FD_CLOSED`, `ERR_FDPASS_NOT_SENDABLE` — of `fds`, with the reason
+ * @throws {FdpassError} `ERR_FDPASS_BAD_FD`, `ERR_FDPASS_FD_CLOSED` — of `socket` or one of `fds`
+ * @throws {FdpassError} `ERR_FDPASS_NOT_SENDABLE` — of `fds`, with the reason
  * @throws {FdpassError} `ERR_FDPASS_INVALID_TRANSFER`, `ERR_FDPASS_NEEDS_ACK` — of `transfer`
  * @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — another argument is of the wrong type or out of range
  * @throws {FdpassError} `ERR_FDPASS_TIMEOUT` — no room within `timeout`
@@ -362,7 +363,7 @@ function truncationOf(): Truncation {
 function truncationError({ descriptors, sent, received }: Truncation, data: Uint8Array): Error {
   const came = `${received} arrived and were closed`;
   const reasons = {
-    surplus: `${sent ?? received} descriptors came, more than maxFds; all were closed. Receive with a larger maxFds`,
+    surplus: `${sent ?? received} descriptors came, and maxFds is ${sheet[COUNT]}; all were closed. Receive with a larger maxFds`,
     limit: `this process has no free descriptor (${came}). Raise RLIMIT_NOFILE, or close some`,
     refused: `the kernel refused to deliver descriptors (${came}). A security module forbids them`,
   };

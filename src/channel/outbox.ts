@@ -1,5 +1,5 @@
 import type { Wire } from '../codec.js';
-import { AbortError, type FdpassError, fromNative, refusal } from '../errors.js';
+import { AbortError, checkOptions, type FdpassError, fromNative, refusal } from '../errors.js';
 import { FdList } from '../fd-list.js';
 import { native } from '../native.js';
 import { SEND_ACK, SEND_MOVE, SEND_SHEET } from '../native-types.js';
@@ -67,9 +67,10 @@ export class Outbox<T> {
     fds: Iterable<Sendable> | undefined,
     options: SendOptions | undefined = PLAIN,
   ): Promise<void> {
-    const { transfer, ack, signal } = options;
-    if (signal?.aborted) return Promise.reject(new AbortError(signal));
     try {
+      if (options !== PLAIN) checkOptions('send', options);
+      const { transfer, ack, signal } = options;
+      if (signal?.aborted) throw new AbortError(signal);
       const flags = ack ? SEND_ACK : 0;
       const id = transfer ? this.#writeMoving(value, fds, transfer, flags) : this.#write(value, fds, flags);
       if (ack) {
