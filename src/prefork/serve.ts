@@ -11,6 +11,23 @@ let current: Worker | undefined;
  * The worker that this process is.
  *
  * @throws {FdpassError} `ERR_FDPASS_NO_PARENT` — this process was not started by a manager
+ * @example
+ * ```ts
+ * import { isWorker, Manager, onConnection, worker } from 'fdpass/prefork';
+ *
+ * if (isWorker()) {
+ *   onConnection((fd) => fd.close());
+ *   worker().on('message', (data) => worker().send('manager', `${worker().index} has ${data.length} bytes`));
+ * } else {
+ *   const manager = new Manager({ listen: { port: 0 }, workers: 1, worker: new URL(import.meta.url) });
+ *   await manager.start();
+ *   manager.once('message', (data) => {
+ *     console.log(Buffer.from(data).toString()); // 0 has 5 bytes
+ *     void manager.stop();
+ *   });
+ *   manager.send(0, 'hello');
+ * }
+ * ```
  */
 export function worker(): Worker {
   current ??= attach();
@@ -30,7 +47,16 @@ function attach(): Worker {
   return new Worker(socket, JSON.parse(facts) as WorkerFacts);
 }
 
-/** Whether this process was started by a manager (and `worker()` works). */
+/**
+ * Whether this process was started by a manager (and `worker()` works).
+ *
+ * @example
+ * ```ts
+ * import { isWorker } from 'fdpass/prefork';
+ *
+ * console.log(isWorker() ? 'a worker' : 'a program of its own'); // a program of its own
+ * ```
+ */
 export function isWorker(): boolean {
   return current !== undefined || process.env[WORKER_VARIABLE] !== undefined;
 }
@@ -42,7 +68,17 @@ export function isWorker(): boolean {
  * @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — no server, or the manager has no listener of that name
  * @example
  * ```ts
- * serve(createServer((request, response) => response.end(`Hello from ${process.pid}\n`)));
+ * import { createServer } from 'node:http';
+ * import { isWorker, Manager, serve } from 'fdpass/prefork';
+ *
+ * if (isWorker()) {
+ *   serve(createServer((_request, response) => response.end(`Hello from ${process.pid}\n`)));
+ * } else {
+ *   await using manager = new Manager({ listen: { port: 0 }, workers: 1, worker: new URL(import.meta.url) });
+ *   await manager.start();
+ *   const response = await fetch(`http://localhost:${manager.port}/`);
+ *   console.log(await response.text());
+ * }
  * ```
  */
 export function serve(server: Server, options?: ServeOptions): Worker {
@@ -56,11 +92,22 @@ export function serve(server: Server, options?: ServeOptions): Worker {
  * @throws {FdpassError} `ERR_FDPASS_NO_PARENT` — this process was not started by a manager
  * @example
  * ```ts
- * onConnection((fd, info) => {
- *   const socket = fd.toSocket();
- *   socket.end('220 hello\r\n');
- *   socket.once('close', () => info.done());
- * });
+ * import { connect } from 'node:net';
+ * import { isWorker, Manager, onConnection } from 'fdpass/prefork';
+ *
+ * if (isWorker()) {
+ *   onConnection((fd, info) => {
+ *     const socket = fd.toSocket();
+ *     socket.end('220 hello\r\n');
+ *     socket.once('close', () => info.done());
+ *   });
+ * } else {
+ *   const manager = new Manager({ listen: { port: 0 }, workers: 1, worker: new URL(import.meta.url) });
+ *   await manager.start();
+ *   const client = connect(manager.port ?? 0, 'localhost', () => client.end());
+ *   for await (const greeting of client) console.log(`${greeting}`); // 220 hello
+ *   await manager.stop();
+ * }
  * ```
  */
 export function onConnection(handler: RawHandler, options?: ServeOptions): Worker {
@@ -72,6 +119,26 @@ export function onConnection(handler: RawHandler, options?: ServeOptions): Worke
  * Says how busy this worker is; see {@link Worker.report}.
  *
  * @throws {FdpassError} `ERR_FDPASS_NO_PARENT` — this process was not started by a manager
+ * @example
+ * ```ts
+ * import { createServer } from 'node:http';
+ * import { isWorker, Manager, report, serve } from 'fdpass/prefork';
+ *
+ * if (isWorker()) {
+ *   let under = 0;
+ *   const server = createServer((_request, response) => {
+ *     report(++under); // of its own kind: what a request costs here
+ *     response.end('done', () => report(--under));
+ *   });
+ *   serve(server);
+ * } else {
+ *   const listen = { port: 0 };
+ *   const manager = new Manager({ listen, workers: 2, policy: 'least-load', worker: new URL(import.meta.url) });
+ *   await manager.start();
+ *   console.log(await (await fetch(`http://localhost:${manager.port}/`)).text()); // done
+ *   await manager.stop();
+ * }
+ * ```
  */
 export function report(load: number): void {
   worker().report(load);

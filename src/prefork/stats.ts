@@ -40,7 +40,24 @@ export interface ManagerStats {
 
 const COUNTERS = ['accepted', 'refused', 'dropped', 'reassigned', 'replayed', 'closed', 'moved'] as const;
 
-/** Figures as the text that Prometheus reads. */
+/**
+ * Figures as the text that Prometheus reads.
+ *
+ * @example
+ * ```ts
+ * import { createServer } from 'node:http';
+ * import { isWorker, Manager, renderPrometheus, serve } from 'fdpass/prefork';
+ *
+ * if (isWorker()) {
+ *   serve(createServer((_request, response) => response.end('hello')));
+ * } else {
+ *   const manager = new Manager({ listen: { port: 0 }, workers: 1, worker: new URL(import.meta.url) });
+ *   await manager.start();
+ *   console.log(renderPrometheus(manager.stats())); // an HTTP server of yours serves it
+ *   await manager.stop();
+ * }
+ * ```
+ */
 export function renderPrometheus(stats: ManagerStats): string {
   const lines: string[] = [];
   const family = (name: string, type: string, help: string, samples: readonly string[]): void => {

@@ -65,7 +65,7 @@ const NOTHING = new Uint8Array(0);
 
 export type RawHandler = (fd: Fd, info: ConnectionInfo) => void;
 
-/** The worker's side of a manager: one in a process. */
+/** The worker's side of a manager: one in a process, which `worker()` returns; examples are there. */
 export class Worker extends EventEmitter<WorkerEvents> {
   readonly index: number;
   readonly #facts: WorkerFacts;
