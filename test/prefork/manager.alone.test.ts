@@ -400,21 +400,6 @@ function getSecurely(port: number): Promise<string> {
   });
 }
 
-/** Not files: Node opens and closes some while it starts. */
-function socketsOf(pid: number): number {
-  const links = readdirSync(`/proc/${pid}/fd`).map((fd) => linkOf(`/proc/${pid}/fd/${fd}`));
-  return links.filter((link) => link?.startsWith('socket:')).length;
-}
-
-/** `undefined` for a descriptor that was closed meanwhile. */
-function linkOf(path: string): string | undefined {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return undefined;
-  }
-}
-
 function descriptorsOf(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length;
 }
