@@ -44,6 +44,23 @@ pub struct Connection {
     pub accepted: Instant,
 }
 
+impl Connection {
+    /// One that no worker had yet from the manager.
+    pub(super) fn new(fd: OwnedFd, listener: u16, peer: Peer, accepted: Instant) -> Self {
+        Self {
+            fd,
+            listener,
+            peer,
+            worker: None,
+            prefix: Box::default(),
+            seen: Box::default(),
+            replayed: false,
+            mark: Mark::default(),
+            accepted,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Slot {
     generation: u32,
@@ -179,16 +196,10 @@ mod tests {
     use std::fs::File;
 
     fn connection(worker: Option<u32>) -> Connection {
+        let file = File::open("/dev/null").expect("/dev/null");
         Connection {
-            fd: File::open("/dev/null").expect("/dev/null").into(),
-            listener: 0,
-            peer: Peer::Unix,
             worker,
-            prefix: Box::default(),
-            seen: Box::default(),
-            replayed: false,
-            mark: Mark::default(),
-            accepted: Instant::now(),
+            ..Connection::new(file.into(), 0, Peer::Unix, Instant::now())
         }
     }
 

@@ -113,16 +113,10 @@ mod tests {
     }
 
     fn held(server: &TcpStream) -> Connection {
+        let fd = server.try_clone().expect("dup").into();
         Connection {
-            fd: server.try_clone().expect("dup").into(),
-            listener: 0,
-            peer: Peer::Unix,
             worker: Some(1),
-            prefix: Box::default(),
-            seen: Box::default(),
-            replayed: false,
-            mark: Mark::default(),
-            accepted: Instant::now(),
+            ..Connection::new(fd, 0, Peer::Unix, Instant::now())
         }
     }
 

@@ -11,7 +11,7 @@ use crate::message::{self, Wait};
 use crate::prefork::WorkerId;
 use crate::prefork::held::{Connection, Held};
 use crate::prefork::peer::Peer;
-use crate::prefork::verdict::{self, Count, Mark, Verdict};
+use crate::prefork::verdict::{self, Count, Verdict};
 use crate::socket::{Socket, SocketType};
 use crate::sys::{self, Interest, RawAddress};
 
@@ -131,17 +131,9 @@ impl Manager {
         if known || !matches!(count, Count::Open(_)) {
             return None;
         }
-        let connection = Connection {
-            listener: self.listener_of(fd.as_fd())?,
-            peer: sys::peer_address(fd.as_fd()).map_or(Peer::Unix, |peer| Peer::from_raw(&peer)),
-            fd,
-            worker: None,
-            prefix: Box::default(),
-            seen: Box::default(),
-            replayed: false,
-            mark: Mark::default(),
-            accepted: now,
-        };
+        let listener = self.listener_of(fd.as_fd())?;
+        let peer = sys::peer_address(fd.as_fd()).map_or(Peer::Unix, |peer| Peer::from_raw(&peer));
+        let connection = Connection::new(fd, listener, peer, now);
         let verdict = verdict::judge(&connection, count, false);
         if verdict != Verdict::Untouched {
             self.totals.closed += 1;

@@ -11,7 +11,6 @@ use crate::prefork::acceptor::Accepted;
 use crate::prefork::held::{Connection, SlotId};
 use crate::prefork::peer::Peer;
 use crate::prefork::policy::Policy;
-use crate::prefork::verdict::Mark;
 use crate::sys::{self, Interest};
 
 impl Manager {
@@ -74,17 +73,7 @@ impl Manager {
             self.totals.refused += 1;
             return;
         }
-        let connection = Connection {
-            fd,
-            listener,
-            peer,
-            worker: None,
-            prefix: Box::default(),
-            seen: Box::default(),
-            replayed: false,
-            mark: Mark::default(),
-            accepted: now,
-        };
+        let connection = Connection::new(fd, listener, peer, now);
         let Ok(slot) = self.held.insert(connection) else {
             self.totals.dropped += 1;
             return;
