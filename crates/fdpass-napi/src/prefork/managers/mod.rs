@@ -6,7 +6,7 @@ mod telling;
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fdpass::prefork::admission::TokenBuckets;
 use fdpass::prefork::held::SlotId;
@@ -44,6 +44,9 @@ const DECISION: usize = 10;
 /// How often a manager looks again before the loop turns: a turn, and the sleep that may follow, cost more than a look that
 /// finds nothing.
 const ROUNDS: usize = 4;
+/// A manager that is woken so soon after it slept lets others run first: clients and workers bring more, which then costs
+/// one turn. Where nobody waits for the processor, this is a system call; one that is seldom woken never waits.
+const HURRY: Duration = Duration::from_millis(1);
 const NO_MATTER: i32 = -1;
 const REFUSE: i32 = -2;
 
@@ -55,6 +58,8 @@ pub(crate) struct Watched {
     on_event: Reference,
     on_decide: Reference,
     entry: Entry,
+    /// When it had last done what was to be done.
+    slept: Cell<Instant>,
 }
 
 impl std::fmt::Debug for Watched {
@@ -72,19 +77,19 @@ impl Pollable for Poll {
         let Some(watched) = self.0.upgrade() else {
             return;
         };
+        if watched.slept.get().elapsed() < HURRY {
+            std::thread::yield_now();
+        }
         for _ in 0..ROUNDS {
-            if watched.manager.borrow().is_crowded() {
-                // Clients and workers run first, and more is there to be done at once.
-                std::thread::yield_now();
-            }
             let now = Instant::now();
             // Refused only for want of memory; what is ready stays so.
             let worked = watched.manager.borrow_mut().begin(now).unwrap_or(false);
             watched.settle(state, now);
             if !worked || watched.key.get().is_none() {
-                return;
+                break;
             }
         }
+        watched.slept.set(Instant::now());
     }
 }
 
@@ -179,6 +184,7 @@ extern "C" fn open(env: napi_env, info: napi_callback_info) -> napi_value {
             on_event: Reference::new(env, call.raw(1))?,
             on_decide: Reference::new(env, call.raw(2))?,
             entry: Entry::new(env, on_thread)?,
+            slept: Cell::new(Instant::now()),
         });
         let poll = Rc::new(Poll(Rc::downgrade(&watched)));
         let key = watch(call.state, &*watched.manager.borrow(), poll)?;

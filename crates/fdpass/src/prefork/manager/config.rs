@@ -4,8 +4,6 @@ use crate::prefork::policy::Policy;
 
 /// How many of a connection's first bytes are kept for a replay: a longer head of a request is not replayed.
 pub(super) const SEEN_BYTES: usize = 4096;
-/// From so many open connections on larger batches are worth a short wait.
-pub(super) const CROWD: usize = 64;
 /// How many connections one listener gives in one turn.
 pub(super) const ACCEPT_BUDGET: usize = 128;
 /// The most bytes a worker may hand back with a connection.

@@ -321,14 +321,6 @@ impl Manager {
         Some(self.workers[self.position(id)?].stats())
     }
 
-    /// Whether so many connections are open that larger batches are worth a short wait: a caller may let other threads
-    /// run (`sched_yield(2)`) before [`Manager::begin`]. Measured on two processors: with 256 clients it takes 45 % off
-    /// the manager's time for a connection, with 16 it costs a tenth of the rate.
-    #[must_use]
-    pub fn is_crowded(&self) -> bool {
-        self.held.len() >= config::CROWD
-    }
-
     /// A held connection, for a look.
     #[must_use]
     pub fn connection(&self, slot: SlotId) -> Option<&Connection> {
