@@ -52,11 +52,16 @@ const push: ServerCommand = { name: '**fdpass push**', command: node, args: [exa
 const replay: ServerCommand = { ...push, name: '**fdpass push, replay**', env: { REPLAY: '1' } };
 const kernel: ServerCommand = { ...push, name: '**fdpass kernel**', env: { STRATEGY: 'kernel' } };
 const byKernel = { ...byCluster, name: 'node:cluster SCHED_NONE', env: { MODE: 'none' } };
+/** The most that Node reaches without anybody between its clients and its workers. */
+const byReuse = { ...byCluster, name: 'reusePort', env: { MODE: 'reuse' } };
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+const sharesPorts = major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
 const single = { ...byCluster, name: 'one process', env: { MODE: 'single' } };
 const inC: ServerCommand = { name: 'C prefork', command: yardstick, args: ['2'] };
 const chosen = (list: readonly ServerCommand[]): readonly ServerCommand[] =>
   list.filter(({ name }) => ONLY.some((part) => name.includes(part)));
-const servers = chosen([byCluster, byKernel, single, push, replay, kernel, inC]);
+const plain = sharesPorts ? [byKernel, byReuse, single] : [byKernel, single];
+const servers = chosen([byCluster, ...plain, push, replay, kernel, inC]);
 
 let port = FIRST_PORT;
 
@@ -72,15 +77,16 @@ async function compare(mode: 'close' | 'keep', count: number): Promise<void> {
   const what = mode === 'close' ? 'a connection for each request' : 'keep-alive';
   console.log(`${count} clients, ${what}, medians of ${ROUNDS} rounds\n`);
   console.log(
-    '| server | answers/s | × cluster | p99 µs | manager µs/answer | workers µs/answer | spread | errors |',
+    '| server | answers/s | × cluster | p99 µs | manager µs/answer | × cluster | workers µs/answer | spread | errors |',
   );
-  console.log('|---|---:|---:|---:|---:|---:|---:|---:|');
+  console.log('|---|---:|---:|---:|---:|---:|---:|---:|---:|');
   const base = runs.get(servers[0]?.name ?? '') ?? [];
   for (const [name, list] of runs) {
-    const ratios = list.map((run, round) => run.rate / (base[round]?.rate ?? 1));
+    const ratio = (of: (run: Run) => number): string =>
+      median(list.map((run, round) => of(run) / (of(base[round] ?? run) || 1))).toFixed(2);
     const figure = (of: (run: Run) => number, digits = 0): string => median(list.map(of)).toFixed(digits);
     console.log(
-      `| ${name} | ${figure((run) => run.rate)} | ${median(ratios).toFixed(2)} | ${figure((run) => run.p99)} | ${figure((run) => run.manager, 1)} | ${figure((run) => run.each, 1)} | ${spread(list)} | ${list.reduce((sum, run) => sum + errorsOf(run), 0)} |`,
+      `| ${name} | ${figure((run) => run.rate)} | ${ratio((run) => run.rate)} | ${figure((run) => run.p99)} | ${figure((run) => run.manager, 1)} | ${ratio((run) => run.manager)} | ${figure((run) => run.each, 1)} | ${spread(list)} | ${list.reduce((sum, run) => sum + errorsOf(run), 0)} |`,
     );
   }
   console.log('');

@@ -1,4 +1,5 @@
-// The same server by node:cluster, or in one process: PORT, WORKERS, MODE (rr, none, single).
+// The same server by node:cluster, or in one process: PORT, WORKERS, MODE (rr, none, single; reuse: each worker
+// listens for itself at a shared port, which Node can from 22.12 on).
 import cluster from 'node:cluster';
 import { createServer } from 'node:http';
 
@@ -9,7 +10,7 @@ function listen(whenListening?: () => void): void {
   createServer((_request, response) => {
     response.writeHead(200, { 'Content-Length': body.length, 'X-Worker': process.pid });
     response.end(body);
-  }).listen(Number(PORT), '127.0.0.1', whenListening);
+  }).listen({ port: Number(PORT), host: '127.0.0.1', reusePort: MODE === 'reuse' }, whenListening);
 }
 
 if (MODE === 'single') {
@@ -17,7 +18,7 @@ if (MODE === 'single') {
 } else if (cluster.isPrimary) {
   cluster.schedulingPolicy = MODE === 'none' ? cluster.SCHED_NONE : cluster.SCHED_RR;
   let listening = 0;
-  cluster.on('listening', () => {
+  cluster.on('message', () => {
     listening += 1;
     if (listening === Number(WORKERS)) console.log('ready');
   });
@@ -25,5 +26,5 @@ if (MODE === 'single') {
   for (let n = 0; n < Number(WORKERS); n++) cluster.fork();
   process.on('SIGTERM', () => process.exit(0));
 } else {
-  listen();
+  listen(() => process.send?.('listening'));
 }
