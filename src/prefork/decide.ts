@@ -1,7 +1,7 @@
-import { fromNative } from '../errors.js';
 import { DECISION } from './native-types.js';
 import type { IncomingConnection, PolicyFunction, Settings, WorkerView } from './options.js';
 import { peerAt } from './peer.js';
+import { throwLater } from './uncaught.js';
 
 const NOBODY = -2;
 const ANYBODY = -1;
@@ -51,9 +51,7 @@ function asked<T>(question: () => T, otherwise: T): T {
   try {
     return question();
   } catch (error) {
-    process.nextTick(() => {
-      throw fromNative(error);
-    });
+    throwLater(error);
     return otherwise;
   }
 }

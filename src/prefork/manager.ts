@@ -83,6 +83,7 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
    * @throws {FdpassError} `EADDRINUSE`, `EACCES`, … — an address cannot be listened at
    * @throws {FdpassError} `ERR_FDPASS_WORKER` — a worker ended before it was ready, three times
    * @throws {FdpassError} `ERR_FDPASS_BUSY` — it was started before
+   * @throws {FdpassError} `ERR_FDPASS_CLOSED` — it was stopped meanwhile
    */
   async start(): Promise<void> {
     if (this.#state !== 'new') throw refusal('ERR_FDPASS_BUSY', 'Cannot start the manager twice');
@@ -90,13 +91,17 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
     const settings = this.#settings;
     try {
       await this.#places.open(settings);
+      this.#needRunning('start');
       this.#open();
       for (let index = 0; index < settings.workers; index++) this.#seats.push(this.#newSeat(index));
       for (const seat of this.#seats) this.#hire(seat);
       await Promise.all(this.#seats.map((seat) => this.#started(seat)));
+      this.#needRunning('start');
       if (settings.signals === true) this.#unhook = onSignals(this);
     } catch (error) {
       await this.stop({ timeout: 0 });
+      // Stopped before it listened anywhere.
+      this.#places.remove();
       throw error;
     }
   }
@@ -126,6 +131,7 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
    * serve; the old ones may still finish.
    *
    * @throws {FdpassError} `ERR_FDPASS_WORKER` — a new worker did not become ready: the old ones go on as before
+   * @throws {FdpassError} `ERR_FDPASS_CLOSED` — not started, or stopped meanwhile
    */
   reload(): Promise<void> {
     this.#reloading ??= this.#reload().finally(() => {
@@ -207,11 +213,11 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
     // A process that could not be started has no 'exit'.
     if (member.pid === undefined) setImmediate(() => this.#onExit(seat, member, null, null));
     else member.child.once('exit', (code, signal) => this.#onExit(seat, member, code, signal));
-    if (seat.listeners.length > 0)
-      native.preforkGive(this.#handle, member.id, Int32Array.from(seat.listeners));
     member.after(this.#settings.readyTimeout, () => {
       if (member.state === 'starting') member.kill();
     });
+    if (seat.listeners.length > 0)
+      native.preforkGive(this.#handle, member.id, Int32Array.from(seat.listeners));
     return member;
   }
 
@@ -223,6 +229,7 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
       // At the descriptor limit: workers that end, and connections that close, make room.
       this.emit('pressure', (error as NodeJS.ErrnoException).code ?? 'UNKNOWN');
       seat.crashes += 1;
+      seat.failure = error as Error;
       seat.timer = setTimeout(() => this.#hire(seat), this.#settings.respawn.delay);
     }
   }
@@ -232,7 +239,7 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
     while (this.#state === 'running') {
       const { member } = seat;
       if (member !== undefined && (await member.ready)) return;
-      if (seat.crashes >= START_ATTEMPTS) throw notReady(seat.index, seat.crashes);
+      if (seat.crashes >= START_ATTEMPTS) throw notReady(seat.index, seat.crashes, seat.failure);
       if (this.#seats[seat.index] !== seat) return;
       if (member === seat.member) await new Promise((resolve) => setTimeout(resolve, 20));
     }
@@ -251,6 +258,7 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
     this.#exits.set(member.id, { index: seat.index, pid: member.pid, code, signal });
     if (seat.member !== member) return;
     seat.member = undefined;
+    seat.failure = member.failure;
     if (this.#state !== 'running' || this.#seats[seat.index] !== seat || state === 'draining') return;
     this.#respawn(seat, state === 'ready');
   }
@@ -306,29 +314,30 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
 
   async #reload(): Promise<void> {
     this.#needRunning('reload');
-    const seats = [...this.#seats];
-    const fresh: Member[] = [];
+    const fresh: [Seat, Member][] = [];
     try {
-      for (const seat of seats) fresh.push(this.#start(seat));
+      for (const seat of [...this.#seats]) fresh.push([seat, this.#start(seat)]);
+      await Promise.all(fresh.map(([, { ready }]) => ready));
+      this.#needRunning('reload');
+      // One that was ready may have ended while another one started.
+      const failed = fresh.find(([, { state }]) => state === 'dead');
+      if (failed !== undefined) throw notReady(failed[0].index, 1, failed[1].failure);
     } catch (error) {
-      for (const member of fresh) member.kill();
+      for (const [, member] of fresh) member.kill();
       throw error;
     }
-    const ready = await Promise.all(fresh.map((member) => member.ready));
-    const failed = ready.indexOf(false);
-    if (failed !== -1 || this.#state !== 'running') {
-      for (const member of fresh) member.kill();
-      throw notReady(failed, 1);
-    }
-    for (const [at, seat] of seats.entries()) {
+    for (const [seat, member] of fresh) {
+      if (this.#seats[seat.index] !== seat) {
+        // Scaled down meanwhile: the seat was given up, and its sockets may be another one's.
+        this.#finish(member, true, this.#settings.drainTimeout);
+        continue;
+      }
       const old = seat.member;
       clearTimeout(seat.timer);
-      seat.member = fresh[at];
+      seat.member = member;
       seat.crashes = 0;
       for (const listener of seat.listeners) native.preforkEnable(this.#handle, listener, false);
       if (old !== undefined) this.#finish(old, true, this.#settings.drainTimeout);
-      // Scaled down meanwhile.
-      if (this.#seats[seat.index] !== seat) this.#retire(seat);
     }
     this.emit('reloaded');
   }
@@ -464,9 +473,10 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
   }
 }
 
-function notReady(index: number, times: number): Error {
-  return refusal(
-    'ERR_FDPASS_WORKER',
-    `Worker ${index} ended before it was ready (${times} times): see what it wrote to its standard error`,
-  );
+function notReady(index: number, times: number, cause: Error | undefined): Error {
+  const reason =
+    cause === undefined
+      ? `Worker ${index} ended before it was ready (${times} times): see what it wrote to its standard error`
+      : `Cannot start worker ${index} (tried ${times} times): ${cause.message}`;
+  return refusal('ERR_FDPASS_WORKER', reason, cause === undefined ? {} : { cause });
 }

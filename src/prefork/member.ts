@@ -32,6 +32,8 @@ export class Member {
   readonly ready: Promise<boolean>;
   /** Settles when its process has ended. */
   readonly ended: Promise<void>;
+  /** Why there is no process, if there is none. */
+  failure: Error | undefined;
   settleReady: (ready: boolean) => void = () => undefined;
   settleEnded: () => void = () => undefined;
   readonly #timers = new Set<NodeJS.Timeout>();
@@ -40,6 +42,9 @@ export class Member {
     this.index = index;
     this.child = child;
     this.id = id;
+    child.once('error', (error) => {
+      if (child.pid === undefined) this.failure = error;
+    });
     this.ready = new Promise((resolve) => {
       this.settleReady = resolve;
     });
@@ -56,7 +61,7 @@ export class Member {
     ];
     try {
       const child = spawnWorker(there, facts, settings);
-      // What comes instead of a process is told by 'exit' like any other end.
+      // A process that could not be started; told by 'exit' like any other end.
       child.on('error', () => undefined);
       const weight = settings.weights?.[facts.index] ?? 1;
       const id = calling(() => native.preforkHire(manager, moveIn(here), facts.index, weight));

@@ -9,12 +9,22 @@ export interface Seat {
   /** Ends before readiness in a row. */
   crashes: number;
   timer: NodeJS.Timeout | undefined;
+  /** Why there was no process the last time, if there was none. */
+  failure: Error | undefined;
   /** The binding's numbers of its own listening sockets (strategy `kernel`). */
   readonly listeners: readonly number[];
 }
 
 export function newSeat(index: number, listeners: readonly number[]): Seat {
-  return { index, member: undefined, restarts: 0, crashes: 0, timer: undefined, listeners };
+  return {
+    index,
+    member: undefined,
+    restarts: 0,
+    crashes: 0,
+    timer: undefined,
+    failure: undefined,
+    listeners,
+  };
 }
 
 /** How long the next worker of a seat waits after so many ends before readiness, in milliseconds. */

@@ -17,6 +17,7 @@ import { moveIn } from './listeners.js';
 import type { WorkerFacts } from './member.js';
 import { GIVEN, TO_ALL, TO_ANY, TO_MANAGER, WorkerOrder } from './native-types.js';
 import { type PeerAddress, peerAt, peerOf } from './peer.js';
+import { throwLater } from './uncaught.js';
 
 /** A connection taken raw, by `onConnection`. */
 export interface ConnectionInfo {
@@ -259,8 +260,13 @@ export class Worker extends EventEmitter<WorkerEvents> {
       const prefix = length === 0 ? undefined : prefixes?.slice(offset, offset + length);
       offset += length;
       const target = this.#target(records[at + GIVEN.listener] as number);
-      if (typeof target === 'object') this.#adopt(target, records, at, prefix);
-      else this.#takeRaw(target, records, at, prefix);
+      try {
+        if (typeof target === 'object') this.#adopt(target, records, at, prefix);
+        else this.#takeRaw(target, records, at, prefix);
+      } catch (error) {
+        // It must not cost the connections that came with this one.
+        throwLater(error);
+      }
     }
   }
 
