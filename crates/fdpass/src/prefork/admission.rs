@@ -4,6 +4,10 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+/// How long nobody is looked for who can be forgotten after a look that found nobody: it is a look at every address, and a
+/// flood must not have one for each connection.
+const SWEEP_PAUSE: Duration = Duration::from_millis(100);
+
 /// A token bucket per client address, in the form of the generic cell rate algorithm: one instant per client says all.
 #[derive(Debug)]
 pub struct TokenBuckets {
@@ -12,6 +16,8 @@ pub struct TokenBuckets {
     /// How far a client may be ahead of its rate.
     burst: Duration,
     most: usize,
+    /// When those whose buckets are full were last looked for.
+    swept: Option<Instant>,
     /// When each client's bucket is full again.
     full_at: HashMap<IpAddr, Instant>,
 }
@@ -27,6 +33,7 @@ impl TokenBuckets {
             cost,
             burst: cost.saturating_mul(burst.max(1)),
             most: most.max(1),
+            swept: None,
             full_at: HashMap::new(),
         }
     }
@@ -34,7 +41,7 @@ impl TokenBuckets {
     /// Whether a connection from `client` may come in now.
     pub fn admit(&mut self, client: IpAddr, now: Instant) -> bool {
         if !self.full_at.contains_key(&client) && self.full_at.len() >= self.most {
-            self.full_at.retain(|_, full_at| *full_at > now);
+            self.sweep(now);
             if self.full_at.len() >= self.most {
                 return true;
             }
@@ -48,6 +55,15 @@ impl TokenBuckets {
         }
         *full_at = after;
         true
+    }
+
+    /// Forgets those whose buckets are full.
+    fn sweep(&mut self, now: Instant) {
+        if self.swept.is_some_and(|swept| now < swept + SWEEP_PAUSE) {
+            return;
+        }
+        self.full_at.retain(|_, full_at| *full_at > now);
+        self.swept = Some(now);
     }
 }
 
@@ -84,5 +100,20 @@ mod tests {
         let later = now + Duration::from_secs(2);
         assert!(buckets.admit(client(3), later) && !buckets.admit(client(3), later));
         assert_eq!(buckets.full_at.len(), 1);
+    }
+
+    #[test]
+    fn a_flood_of_addresses_does_not_look_at_all_of_them_each_time() {
+        let start = Instant::now();
+        let mut buckets = TokenBuckets::new(100.0, 1, 2);
+        let mut at = |millis, last| {
+            let now = start + Duration::from_millis(millis);
+            assert!(buckets.admit(client(last), now));
+            buckets.swept.map(|swept| swept.duration_since(start))
+        };
+        assert_eq!([at(0, 1), at(0, 2)], [None, None]);
+        let looked = Some(Duration::ZERO);
+        assert_eq!([at(0, 3), at(5, 4), at(99, 5)], [looked; 3]);
+        assert_eq!(at(100, 6), Some(Duration::from_millis(100)));
     }
 }
