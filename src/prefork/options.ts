@@ -122,7 +122,7 @@ export interface ManagerOptions {
   readonly peekBytes?: number;
   /** How long they are waited for, in milliseconds (1,000). */
   readonly peekTimeout?: number;
-  /** Who may come in at all: a rate for each client address, or a function. */
+  /** Who may come in at all: a rate for each client address, or a function. Not with `kernel`. */
   readonly admit?: AdmissionRate | ((peer: PeerAddress) => boolean);
   /** How many connections a worker may be sent that it has not confirmed (256). */
   readonly maxInFlight?: number;
@@ -164,6 +164,11 @@ export interface Settings extends ManagerOptions {
   readonly respawn: Required<RespawnOptions>;
 }
 
+/** How many connections a worker may be sent that it has not confirmed. */
+export const DEFAULT_IN_FLIGHT = 256;
+/** The largest number that fits into everything that takes one. */
+const MOST = 0x7fff_ffff;
+
 /** In the order of the numbers that the binding knows them by. */
 const POLICIES: readonly PolicyName[] = [
   'least-connections',
@@ -180,7 +185,7 @@ export function settingsOf(options: ManagerOptions): Settings {
   const listen = Array.isArray(options.listen) ? options.listen : [options.listen as ListenAddress];
   if (listen.length === 0 || listen.some((address) => !isAddress(address)))
     throw wrong('listen', options.listen, 'one or more of { port }, { path } and { fd }');
-  checkPorts(listen);
+  for (const address of listen) checkAddress(address);
   checkWorker(options.worker);
   const { replay = false } = options;
   // Nothing else may be taken for a yes or a no: requests are executed twice, or are lost.
@@ -195,11 +200,16 @@ export function settingsOf(options: ManagerOptions): Settings {
     );
   if (typeof policy !== 'function' && !POLICIES.includes(policy))
     throw wrong('policy', policy, `a function or one of ${POLICIES.join(', ')}`);
-  for (const name of ['peekBytes', 'maxInFlight', 'maxConnections', 'waitTimeout', 'peekTimeout'] as const) {
-    const value = options[name];
-    if (value !== undefined) checkCount(name, value, 0, 0xffff_ffff);
-  }
-  const { watchdog = 10_000, readyTimeout = 30_000, drainTimeout = 10_000, respawn = {} } = options;
+  // 0 is no number of these: nobody would ever be served.
+  for (const name of ['maxInFlight', 'maxConnections', 'waitTimeout', 'peekTimeout'] as const)
+    checkIf(name, options[name], 1, 0xffff_ffff);
+  checkIf('peekBytes', options.peekBytes, 0, 4096);
+  checkAdmit(options);
+  checkWeights(options.weights);
+  for (const name of ['uid', 'gid'] as const) checkIf(name, options[name], 0, 0xffff_ffff);
+  if (options.signals !== undefined && typeof options.signals !== 'boolean')
+    throw wrong('signals', options.signals, 'true or false');
+  const { watchdog = 10_000, readyTimeout = 30_000, drainTimeout = 10_000 } = options;
   if (watchdog !== false) checkCount('watchdog', watchdog, 10, 3_600_000);
   checkCount('readyTimeout', readyTimeout, 1, 3_600_000);
   checkCount('drainTimeout', drainTimeout, 0, 3_600_000);
@@ -212,7 +222,7 @@ export function settingsOf(options: ManagerOptions): Settings {
     watchdog,
     readyTimeout,
     drainTimeout,
-    respawn: { delay: 100, maxDelay: 10_000, maxCrashes: 10, ...respawn },
+    respawn: respawnOf(options.respawn),
   };
 }
 
@@ -222,7 +232,7 @@ export function configOf(settings: Settings): Float64Array {
   const config = new Float64Array(PreforkConfig.length);
   config[PreforkConfig.policy] = typeof policy === 'function' ? POLICIES.length : POLICIES.indexOf(policy);
   config[PreforkConfig.replay] = Number(replay === 'idempotent');
-  config[PreforkConfig.maxInFlight] = settings.maxInFlight ?? 0;
+  config[PreforkConfig.maxInFlight] = settings.maxInFlight ?? DEFAULT_IN_FLIGHT;
   config[PreforkConfig.maxConnections] = settings.maxConnections ?? 0;
   config[PreforkConfig.watchdog] = watchdog === false ? 0 : watchdog;
   config[PreforkConfig.alwaysBeat] = Number(strategy === 'kernel');
@@ -239,12 +249,69 @@ export function checkCount(name: string, value: number, least: number, most: num
     throw wrong(name, value, `an integer from ${least} to ${most}`);
 }
 
-function checkPorts(addresses: readonly ListenAddress[]): void {
-  for (const address of addresses) if ('port' in address) checkCount('port', address.port, 0, 65_535);
+function checkIf(name: string, value: number | undefined, least: number, most: number): void {
+  if (value !== undefined) checkCount(name, value, least, most);
+}
+
+function checkText(name: string, value: unknown): void {
+  if (value !== undefined && (typeof value !== 'string' || value === ''))
+    throw wrong(name, value, 'a string with something in it');
+}
+
+function checkAddress(address: ListenAddress): void {
+  checkText('name', address.name);
+  if ('fd' in address) return;
+  checkIf('backlog', address.backlog, 0, MOST);
+  if ('path' in address) {
+    if (address.path === undefined) throw wrong('path', address.path, 'a path');
+    checkText('path', address.path);
+    checkIf('mode', address.mode, 0, 0o777);
+    return;
+  }
+  checkCount('port', address.port, 0, 65_535);
+  checkText('host', address.host);
+  const { deferAccept } = address;
+  if (deferAccept !== undefined && !(deferAccept >= 0 && deferAccept <= 3600))
+    throw wrong('deferAccept', deferAccept, 'a number of seconds from 0 to 3,600');
+}
+
+function checkAdmit({ admit, strategy }: ManagerOptions): void {
+  if (admit === undefined || typeof admit === 'function') {
+    if (admit === undefined || strategy !== 'kernel') return;
+  } else if (typeof admit !== 'object' || admit === null) {
+    throw wrong('admit', admit, '{ rate, burst } or a function');
+  } else {
+    const { rate, burst, addresses } = admit;
+    if (!(Number.isFinite(rate) && rate > 0)) throw wrong('admit.rate', rate, 'a number above 0');
+    checkCount('admit.burst', burst, 1, MOST);
+    checkIf('admit.addresses', addresses, 1, MOST);
+  }
+  // To let in whom it would refuse is worse than not to start.
+  if (strategy === 'kernel')
+    throw refusal(
+      'ERR_FDPASS_UNSUPPORTED',
+      "Cannot use admit with the strategy 'kernel': workers accept by themselves. Use 'push'",
+    );
+}
+
+function checkWeights(weights: ManagerOptions['weights']): void {
+  if (weights === undefined) return;
+  if (!Array.isArray(weights)) throw wrong('weights', weights, 'an array of integers');
+  for (const [index, weight] of weights.entries()) checkCount(`weights[${index}]`, weight, 1, 1_000_000);
+}
+
+function respawnOf(respawn: RespawnOptions = {}): Required<RespawnOptions> {
+  if (typeof respawn !== 'object' || respawn === null)
+    throw wrong('respawn', respawn, '{ delay, maxDelay, maxCrashes }');
+  const { delay = 100, maxDelay = 10_000, maxCrashes = 10 } = respawn;
+  checkCount('respawn.delay', delay, 0, 3_600_000);
+  checkCount('respawn.maxDelay', maxDelay, 0, 3_600_000);
+  checkCount('respawn.maxCrashes', maxCrashes, 1, MOST);
+  return { delay, maxDelay, maxCrashes };
 }
 
 function checkWorker(worker: ManagerOptions['worker']): void {
-  if (typeof worker === 'string' || worker instanceof URL) return;
+  if ((typeof worker === 'string' && worker !== '') || worker instanceof URL) return;
   if (typeof worker === 'object' && worker !== null && typeof worker.command === 'string') return;
   throw wrong('worker', worker, 'the path or URL of a module, or { command, args }');
 }

@@ -1,0 +1,53 @@
+// Options that are none: refused before anything is opened, by name, value and what would be right.
+import { Manager } from 'fdpass/prefork';
+import { expect, it } from 'vitest';
+
+const right = { listen: { port: 0 }, worker: 'worker.js' };
+
+const wrong: [message: RegExp, options: object][] = [
+  [/admit\.rate is 'x', not a number above 0$/, { admit: { rate: 'x', burst: 1 } }],
+  [/admit\.rate is -1, not/, { admit: { rate: -1, burst: 1 } }],
+  [/admit\.burst is undefined, not an integer from 1 to/, { admit: { rate: 1 } }],
+  [/admit\.addresses is 0, not/, { admit: { rate: 1, burst: 1, addresses: 0 } }],
+  [/admit is 'all', not \{ rate, burst \} or a function$/, { admit: 'all' }],
+  [/weights is 'x', not an array/, { weights: 'x' }],
+  [/weights\[1\] is 0, not/, { weights: [1, 0] }],
+  [/respawn is 5, not/, { respawn: 5 }],
+  [/respawn\.delay is 'a', not/, { respawn: { delay: 'a' } }],
+  [/respawn\.maxCrashes is 0, not/, { respawn: { maxCrashes: 0 } }],
+  [/peekBytes is 4097, not an integer from 0 to 4096$/, { peekBytes: 4097 }],
+  [/maxInFlight is 0, not an integer from 1 to/, { maxInFlight: 0 }],
+  [/maxConnections is 0, not/, { maxConnections: 0 }],
+  [/waitTimeout is 0, not/, { waitTimeout: 0 }],
+  [/peekTimeout is 1\.5, not/, { peekTimeout: 1.5 }],
+  [/uid is 'root', not/, { uid: 'root' }],
+  [/gid is -1, not/, { gid: -1 }],
+  [/signals is 'yes', not true or false$/, { signals: 'yes' }],
+  [/worker is '', not/, { worker: '' }],
+  [/deferAccept is 'x', not/, { listen: { port: 0, deferAccept: 'x' } }],
+  [/backlog is -1, not/, { listen: { port: 0, backlog: -1 } }],
+  [/host is 5, not/, { listen: { port: 0, host: 5 } }],
+  [/name is '', not/, { listen: { port: 0, name: '' } }],
+  [/mode is '600', not an integer from 0 to 511$/, { listen: { path: '/tmp/x', mode: '600' } }],
+  [/path is '', not/, { listen: { path: '' } }],
+  [/path is undefined, not/, { listen: { path: undefined } }],
+];
+
+it.each(wrong)('refuses by name, value and limit: %s', (message, options) => {
+  const make = () => new Manager({ ...right, ...options } as never);
+  expect(make).toThrow(expect.objectContaining({ code: 'ERR_FDPASS_INVALID_ARGUMENT' }));
+  expect(make).toThrow(message);
+});
+
+it('does not let in with the strategy kernel whom admit would refuse', () => {
+  for (const admit of [() => false, { rate: 1, burst: 1 }]) {
+    const make = () => new Manager({ ...right, strategy: 'kernel', admit });
+    const code = process.platform === 'linux' ? 'ERR_FDPASS_UNSUPPORTED' : expect.any(String);
+    expect(make).toThrow(expect.objectContaining({ code }));
+  }
+});
+
+it('takes an option that is undefined for one that is absent', () => {
+  const absent = { respawn: { delay: undefined }, admit: undefined, weights: undefined, uid: undefined };
+  expect(() => new Manager({ ...right, ...absent } as never)).not.toThrow();
+});
