@@ -1,10 +1,12 @@
 import { DECISION } from './native-types.js';
-import type { IncomingConnection, PolicyFunction, Settings, WorkerView } from './options.js';
+import { DEFAULT_IN_FLIGHT, type IncomingConnection, type PolicyFunction, type Settings } from './options.js';
 import { peerAt } from './peer.js';
+import type { WorkerStats } from './stats.js';
 import { throwLater } from './uncaught.js';
 
 const NOBODY = -2;
 const ANYBODY = -1;
+const ADMITTED = -3;
 
 /** Connections that functions of the user decide about, as the binding gives them. */
 export interface Undecided {
@@ -13,13 +15,16 @@ export interface Undecided {
   readonly seen: Uint8Array;
 }
 
-/** Asks `admit` and the policy function about each connection, and writes the answers into the records. */
+/** Asks `admit`, once for each connection, and the policy function about each connection, and writes the answers into the records. */
 export function decide(
-  { policy, admit }: Settings,
+  settings: Settings,
   { count, records, seen }: Undecided,
-  views: WorkerView[],
+  views: WorkerStats[],
   listenerName: (listener: number) => string,
 ): void {
+  const { policy, admit } = settings;
+  const chosen = (connection: IncomingConnection): number =>
+    typeof policy === 'function' ? choose(policy, connection, views, settings) : ANYBODY;
   let offset = 0;
   for (let index = 0; index < count; index++) {
     const at = index * DECISION.size;
@@ -28,21 +33,29 @@ export function decide(
     offset += length;
     const peer = peerAt(records, at + DECISION.peer);
     const answer = at + DECISION.answer;
-    if (typeof admit === 'function' && !asked(() => admit(peer), true)) {
+    const isNew = records[answer] !== ADMITTED;
+    if (isNew && typeof admit === 'function' && !asked(() => admit(peer), true)) {
       records[answer] = NOBODY;
     } else if (typeof policy === 'function') {
       const listener = listenerName(records[at + DECISION.listener] ?? 0);
-      records[answer] = chosen(policy, { peer, listener, firstBytes }, views);
+      records[answer] = chosen({ peer, listener, firstBytes });
     }
   }
 }
 
-function chosen(policy: PolicyFunction, connection: IncomingConnection, views: WorkerView[]): number {
+function choose(
+  policy: PolicyFunction,
+  connection: IncomingConnection,
+  views: WorkerStats[],
+  { maxConnections = Infinity, maxInFlight = DEFAULT_IN_FLIGHT }: Settings,
+): number {
   const index = asked(() => policy(connection, views), undefined);
   const view = index === undefined ? undefined : views[index];
   if (view === undefined) return ANYBODY;
   // The next connection of this batch sees this one.
-  views[view.index] = { ...view, active: view.active + 1 };
+  const [active, inFlight] = [view.active + 1, view.inFlight + 1];
+  const available = view.available && active < maxConnections && inFlight < maxInFlight;
+  views[view.index] = { ...view, active, inFlight, available };
   return view.index;
 }
 

@@ -104,7 +104,10 @@ export const DECISION = {
   /** family (0, 4, 6), port, four words of the address */
   peer: 2,
   seen: 8,
-  /** Written by JavaScript: a worker's index, -1 whoever the policy chooses, -2 nobody. */
+  /**
+   * -1, or -3 for one that was admitted before: its worker died or handed it back. Written by JavaScript: a worker's index,
+   * -1 (or as it was) whoever the policy chooses, -2 nobody.
+   */
   answer: 9,
   size: 10,
 } as const;

@@ -319,12 +319,18 @@ fn a_full_worker_is_passed_over_and_when_all_are_full_the_kernel_keeps_the_queue
     rig.settle();
     assert_eq!(rig.manager.totals().accepted, 4);
     assert!(!rig.manager.totals().accepting);
+    let available = |rig: &Rig, hand: &Hand| {
+        let stats = rig.manager.worker_stats(hand.id);
+        stats.expect("it is there").available
+    };
+    assert!(!available(&rig, &a), "it is full");
     assert!(
         rig.events
             .iter()
             .any(|event| matches!(event, Event::Saturated))
     );
     let mut b = rig.hire(1);
+    assert!(!available(&rig, &b), "nobody has heard it yet");
     rig.settle();
     assert_eq!(rig.manager.totals().accepted, 8);
     let given = a.given();

@@ -36,6 +36,8 @@ pub struct Connection {
     pub prefix: Box<[u8]>,
     /// First bytes as they were seen, still in the socket when it was accepted: for a replay.
     pub seen: Box<[u8]>,
+    /// Whether the caller was asked whether it may come in, and let it: it is asked once.
+    pub admitted: bool,
     /// Whether it was given to a second worker after a first one had read its request.
     pub replayed: bool,
     /// What had gone through it when the present worker got it.
@@ -54,6 +56,7 @@ impl Connection {
             worker: None,
             prefix: Box::default(),
             seen: Box::default(),
+            admitted: false,
             replayed: false,
             mark: Mark::default(),
             accepted,

@@ -49,6 +49,8 @@ const ROUNDS: usize = 4;
 const HURRY: Duration = Duration::from_millis(1);
 const NO_MATTER: i32 = -1;
 const REFUSE: i32 = -2;
+/// As `NO_MATTER`, for one that was admitted before: its worker died or handed it back.
+const ADMITTED: i32 = -3;
 
 /// One manager.
 pub(crate) struct Watched {
@@ -129,6 +131,9 @@ impl Watched {
                 if let Some(connection) = manager.connection(*slot) {
                     record[1] = i32::from(connection.listener);
                     record[2..8].copy_from_slice(&peer_words(&connection.peer));
+                    if connection.admitted {
+                        record[9] = ADMITTED;
+                    }
                     record[8] = i32::try_from(connection.seen.len()).unwrap_or(0);
                 }
             }

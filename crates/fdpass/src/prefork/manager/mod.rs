@@ -318,7 +318,8 @@ impl Manager {
     /// Counts of one worker.
     #[must_use]
     pub fn worker_stats(&self, id: WorkerId) -> Option<WorkerStats> {
-        Some(self.workers[self.position(id)?].stats())
+        let (in_flight, connections) = (self.config.max_in_flight, self.config.max_connections);
+        Some(self.workers[self.position(id)?].stats(in_flight, connections))
     }
 
     /// A held connection, for a look.

@@ -212,6 +212,9 @@ impl Manager {
 
     /// Decides one of them.
     pub fn decide(&mut self, slot: SlotId, decision: Decision, now: Instant) {
+        if let Some(connection) = self.held.get_mut(slot) {
+            connection.admitted = true;
+        }
         match decision {
             Decision::Worker(index) => self.place(slot, Some(index), now),
             Decision::Default => self.place(slot, None, now),

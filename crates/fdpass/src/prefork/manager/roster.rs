@@ -139,14 +139,14 @@ impl Worker {
         self.pinged = None;
     }
 
-    pub(super) fn stats(&self) -> WorkerStats {
+    pub(super) fn stats(&self, max_in_flight: u32, max_connections: u32) -> WorkerStats {
         WorkerStats {
             given: self.given,
             active: self.active,
             in_flight: self.in_flight(),
             load: self.load,
             ready: self.ready,
-            available: self.can_take(u32::MAX, u32::MAX),
+            available: self.can_take(max_in_flight, max_connections),
             hand_off_sum: self.hand_off_sum,
             hand_off_max: self.hand_off_max,
         }
