@@ -1,7 +1,6 @@
 import type { EventEmitter } from 'node:events';
 import type { Http2Session } from 'node:http2';
-import { Server as HttpsServer } from 'node:https';
-import { type Adopted, slotOf, type Target } from './adopted.js';
+import { type Adopted, slotOf, type Target, targetOf } from './adopted.js';
 
 /** How often a worker that finishes looks for idle connections, in milliseconds. */
 const SWEEP = 5;
@@ -82,14 +81,12 @@ export class Finish {
   /** Idle keep-alive connections move, or close. */
   #sweepIdle(): void {
     const living = [...this.#work.sockets].filter((socket) => !socket.destroyed);
-    for (const { http, server } of this.#work.servers) {
-      if (http !== undefined) http.closeIdleConnections();
-      else if (server instanceof HttpsServer) server.closeIdleConnections();
-    }
+    for (const { http } of this.#work.servers) http?.closeIdleConnections();
     const now = Date.now();
     for (const socket of living) {
       const moves = this.#canMove(socket);
-      const untouched = socket.bytesRead === 0 && socket.bytesWritten === 0;
+      const clientFirst = socket[targetOf]?.clientFirst === true;
+      const untouched = clientFirst && socket.bytesRead === 0 && socket.bytesWritten === 0;
       if (!socket.destroyed && untouched && (moves || now > this.#started + FRESH)) socket.destroy();
       const slot = socket[slotOf];
       // Destroyed without shutdown, with the manager's copy open: the client notices nothing.
@@ -99,7 +96,6 @@ export class Finish {
 
   /** Whether the manager has a copy of the connection and wants it back, and nothing of it is in this process. */
   #canMove(socket: Adopted | undefined): boolean {
-    const plain = this.#handBack && [...this.#work.servers].every(({ http }) => http !== undefined);
-    return plain && socket?.[slotOf] !== undefined;
+    return this.#handBack && socket?.[slotOf] !== undefined && socket[targetOf]?.plain === true;
   }
 }

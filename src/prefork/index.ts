@@ -19,4 +19,11 @@ export type {
 export type { PeerAddress } from './peer.js';
 export { isWorker, onConnection, report, serve, worker } from './serve.js';
 export { type ManagerStats, renderPrometheus, type WorkerStats } from './stats.js';
-export type { ConnectionInfo, MessageTarget, ServeOptions, Worker, WorkerEvents } from './worker.js';
+export type {
+  ConnectionInfo,
+  MessageTarget,
+  RawHandler,
+  ServeOptions,
+  Worker,
+  WorkerEvents,
+} from './worker.js';

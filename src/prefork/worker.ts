@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { Server as HttpServer } from 'node:http';
 import type { Http2Session } from 'node:http2';
@@ -5,12 +6,13 @@ import { Server as HttpsServer } from 'node:https';
 import { createServer, type Server, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Server as TlsServer } from 'node:tls';
 import { calling, refusal, shown } from '../errors.js';
 import { Fd, ownNumber } from '../fd.js';
 import { native } from '../native.js';
 import { runtime } from '../runtime.js';
 import { collect, numbers, type Sendable } from '../sendable.js';
-import { type Adopted, slotOf, type Target } from './adopted.js';
+import { type Adopted, slotOf, type Target, targetOf } from './adopted.js';
 import { ClosedWords } from './closed-words.js';
 import { Finish, type Unfinished } from './finish.js';
 import { moveIn } from './listeners.js';
@@ -32,6 +34,7 @@ export interface ConnectionInfo {
    * Gives the connection to another worker (`undefined`: whoever is chosen), with bytes that were read of it.
    *
    * @throws {FdpassError} `ERR_FDPASS_UNSUPPORTED` — with the strategy `kernel`: the manager has no copy of it
+   * @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — no index of a worker, or more than 256 KiB
    */
   passOn(index?: number, prefix?: Uint8Array): void;
 }
@@ -62,8 +65,12 @@ const BATCH = 256;
 const ORPHAN = 5000;
 /** How long an orphan that has finished waits for what it wrote to its standard streams. */
 const LAST_WORDS = 5;
+/** How many bytes may go with a connection that is passed on, and how many workers there may be. */
+const MOST_PASSED = 256 * 1024;
+const MOST_WORKERS = 1024;
 const NOTHING = new Uint8Array(0);
 
+/** Takes a connection as a descriptor, which is its to close; then `info.done()` says so. */
 export type RawHandler = (fd: Fd, info: ConnectionInfo) => void;
 
 /** The worker's side of a manager: one in a process, which `worker()` returns; examples are there. */
@@ -125,9 +132,12 @@ export class Worker extends EventEmitter<WorkerEvents> {
         'ERR_FDPASS_INVALID_ARGUMENT',
         `Cannot serve with ${shown(server)}: give a server of node:http, https, http2 or net. Of a framework it is createServer(app)`,
       );
-    const http = server instanceof HttpServer ? server : undefined;
+    const plain = server instanceof HttpServer;
+    const http = plain || server instanceof HttpsServer ? server : undefined;
     const { allowHalfOpen = false } = server as { allowHalfOpen?: boolean };
-    const target: Target = { server, allowHalfOpen, http };
+    // HTTP/2 without TLS has no class of its own.
+    const clientFirst = plain || server instanceof TlsServer || 'updateSettings' in server;
+    const target: Target = { server, allowHalfOpen, http, plain, clientFirst };
     this.#servers.add(target);
     // HTTP/2: a session is closed from inside, when its streams have ended.
     server.on('session', (session: Http2Session) => {
@@ -137,7 +147,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
     });
     this.#setTarget(target, listener);
     // A server that never listened enforces no time-outs: it listens where nobody comes.
-    if (server instanceof HttpServer || server instanceof HttpsServer) this.#listenPrivately(server);
+    if (http !== undefined) this.#listenPrivately(http);
     this.#soonReady();
   }
 
@@ -161,11 +171,13 @@ export class Worker extends EventEmitter<WorkerEvents> {
    * read of it. The socket is destroyed here and lives on there.
    *
    * @throws {FdpassError} `ERR_FDPASS_NOT_SENDABLE` — the socket did not come from a manager
+   * @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — no index of a worker, or more than 256 KiB
    */
   passOn(socket: Socket, index?: number, prefix: Uint8Array = NOTHING): void {
     const slot = (socket as Adopted)[slotOf];
     if (slot === undefined)
       throw refusal('ERR_FDPASS_NOT_SENDABLE', 'Cannot pass the socket on: it is not of a manager');
+    checkPassing(index, prefix);
     this.#release(socket as Adopted, slot, index ?? TO_ANY, prefix);
     socket.destroy();
   }
@@ -193,14 +205,18 @@ export class Worker extends EventEmitter<WorkerEvents> {
       this.#anyTarget = target;
       return;
     }
-    const number = this.#facts.listeners.indexOf(listener);
-    if (number === -1)
-      throw refusal('ERR_FDPASS_INVALID_ARGUMENT', `The manager has no listener of the name '${listener}'`);
-    this.#targets[number] = target;
+    const { listeners } = this.#facts;
+    if (!listeners.includes(listener))
+      throw refusal(
+        'ERR_FDPASS_INVALID_ARGUMENT',
+        `Cannot serve the listener '${listener}': the manager's are ${listeners.map((name) => `'${name}'`).join(', ')}`,
+      );
+    for (const [number, name] of listeners.entries()) if (name === listener) this.#targets[number] = target;
   }
 
   #listenPrivately(server: Server): void {
-    const name = `fdpass-${process.pid}-${this.#private.length}`;
+    // Nobody can guess it, and workers of several containers may share one network and have equal pids.
+    const name = `fdpass-${randomUUID()}`;
     const path = process.platform === 'linux' ? `\0${name}` : join(tmpdir(), name);
     this.#private.push(server);
     this.#awaited.push(
@@ -270,9 +286,10 @@ export class Worker extends EventEmitter<WorkerEvents> {
     }
   }
 
-  #adopt({ server, allowHalfOpen }: Target, records: Int32Array, at: number, prefix?: Uint8Array): void {
+  #adopt(target: Target, records: Int32Array, at: number, prefix?: Uint8Array): void {
     const fd = records[at + GIVEN.fd] as number;
     const slot = records[at + GIVEN.slot] as number;
+    const { server, allowHalfOpen } = target;
     let socket: Adopted;
     try {
       socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen });
@@ -282,6 +299,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
       return;
     }
     socket[slotOf] = slot;
+    socket[targetOf] = target;
     this.#open += 1;
     this.#sockets.add(socket);
     socket.on('close', this.#onClose);
@@ -305,8 +323,10 @@ export class Worker extends EventEmitter<WorkerEvents> {
       listener: this.#nameOf(records[at + GIVEN.listener] as number),
       prefix: prefix ?? NOTHING,
       done: () => once(() => this.#closed.add(slot)),
-      passOn: (index = TO_ANY, bytes = NOTHING) =>
-        once(() => native.workerRelease(this.#handle, slot, index, bytes)),
+      passOn: (index, bytes = NOTHING) => {
+        checkPassing(index, bytes);
+        once(() => native.workerRelease(this.#handle, slot, index ?? TO_ANY, bytes));
+      },
     });
   }
 
@@ -390,12 +410,13 @@ export class Worker extends EventEmitter<WorkerEvents> {
         // What a raw handler gets must not be read from here.
         pauseOnConnect: typeof target !== 'object',
       },
-      (socket) => {
+      (socket: Adopted) => {
         if (typeof target !== 'object') {
           this.#handOut(target, socket, listener);
           return;
         }
         this.#open += 1;
+        socket[targetOf] = target;
         this.#sockets.add(socket);
         socket.on('close', this.#onClose);
         target.server.emit('connection', socket);
@@ -433,6 +454,20 @@ export class Worker extends EventEmitter<WorkerEvents> {
     // The manager ends this process when it has heard it.
     native.workerDrained(this.#handle);
   }
+}
+
+/** The manager would close a connection that it cannot pass on. */
+function checkPassing(index: number | undefined, { length }: Uint8Array): void {
+  if (index !== undefined && !(Number.isInteger(index) && index >= 0 && index < MOST_WORKERS))
+    throw refusal(
+      'ERR_FDPASS_INVALID_ARGUMENT',
+      `Cannot pass the connection on: ${shown(index)} is no index of a worker`,
+    );
+  if (length > MOST_PASSED)
+    throw refusal(
+      'ERR_FDPASS_INVALID_ARGUMENT',
+      `Cannot pass the connection on with ${length} bytes: the limit is ${MOST_PASSED}`,
+    );
 }
 
 /** `undefined`: this process has no free descriptor. */

@@ -1,16 +1,18 @@
 // Programs that make mistakes, and things that happen at the same time. Alone in the run: each test starts processes.
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { FdpassError } from 'fdpass';
 import { Manager, type ManagerOptions } from 'fdpass/prefork';
 import { expect, it } from 'vitest';
 import { fixturePath } from '../helpers/children.js';
 import { atEndOfTest } from '../helpers/cleanup.js';
-import { request } from '../helpers/http-clients.js';
+import { Client, request } from '../helpers/http-clients.js';
 import { pidsOf, startManager } from '../helpers/managers.js';
 
 const options: ManagerOptions = {
@@ -118,6 +120,129 @@ it('gives no two workers the same listening socket when it scales down during a 
   await expect.poll(() => manager.stats().workers.map(({ state }) => state)).toEqual(Array(3).fill('ready'));
   const sockets = pidsOf(manager).flatMap(socketsOf);
   expect(sockets.filter((socket, at) => sockets.indexOf(socket) !== at)).toEqual([]);
+});
+
+it('tells a function which workers are full, also within a batch', async () => {
+  const { manager, port } = await startManager({
+    maxConnections: 1,
+    waitTimeout: 60_000,
+    policy: (_connection, workers) => workers.find(({ available }) => available)?.index,
+  });
+  const [first, second] = await arriveTogether(port, 2).then(() => pidsOf(manager));
+  expect(first).not.toBe(second);
+  await expect.poll(() => manager.stats().workers.map(({ active }) => active)).toEqual([1, 1]);
+  expect(manager.stats().workers.map(({ available }) => available)).toEqual([false, false]);
+});
+
+it('asks whether a connection may come in once, not again when its worker dies', async () => {
+  let asked = 0;
+  const { manager, port } = await startManager({ admit: () => ++asked <= 4 });
+  const clients = Array.from({ length: 4 }, () => new Client(port));
+  await expect.poll(() => manager.stats().held).toBe(4);
+  const exit = once(manager, 'exit');
+  process.kill(pidsOf(manager)[0] ?? 0, 'SIGKILL');
+  await exit;
+  const outcomes = await Promise.all(clients.map((client) => client.get()));
+  expect(outcomes.map(({ outcome }) => outcome)).toEqual(Array(4).fill('ok'));
+  expect({ asked, refused: manager.stats().refused }).toEqual({ asked: 4, refused: 0 });
+  for (const client of clients) client.close();
+});
+
+it('serves two listeners of one name with the server of that name', async () => {
+  const { manager } = await startManager({
+    worker: fixturePath('prefork-servers'),
+    listen: ['net', 'net', 'https', 'http2'].map((name) => ({ port: 0, host: '127.0.0.1', name })),
+  });
+  for (const { port } of manager.addresses.slice(0, 2))
+    expect(await text(connect({ port: port ?? 0, host: '127.0.0.1' }))).toMatch(/^net/);
+});
+
+it('moves idle HTTP connections of a worker that serves other protocols, and leaves those of the others alone', async () => {
+  const { manager } = await startManager({
+    worker: fixturePath('prefork-mixed'),
+    listen: ['http', 'echo'].map((name) => ({ port: 0, host: '127.0.0.1', name })),
+  });
+  const [http = 0, echo = 0] = manager.addresses.map(({ port }) => port);
+  const kept = new Client(http);
+  expect((await kept.get()).outcome).toBe('ok');
+  const silent = connect({ port: echo, host: '127.0.0.1' });
+  await expect.poll(() => manager.stats().held).toBe(2);
+  await manager.reload();
+  await expect.poll(() => manager.stats().moved).toBe(1);
+  const { outcome, worker } = await kept.get();
+  expect({ outcome, isNew: pidsOf(manager).includes(worker) }).toEqual({ outcome: 'ok', isNew: true });
+  // An HTTP connection that had said nothing would be closed by then.
+  await sleep(1_200);
+  silent.write('are you there?');
+  expect(String((await once(silent, 'data'))[0])).toBe('are you there?');
+  silent.destroy();
+  kept.close();
+});
+
+it('closes a connection that waits for its worker as long as waitTimeout says', async () => {
+  const { manager, port } = await startManager({ maxConnections: 1, waitTimeout: 100, policy: () => 0 });
+  const first = new Client(port);
+  expect((await first.get()).outcome).toBe('ok');
+  expect((await request(port)).outcome).not.toBe('ok');
+  expect(manager.stats()).toMatchObject({ accepted: 2, dropped: 1 });
+  first.close();
+});
+
+it('says when nobody can take connections, and when somebody can again', async () => {
+  const { manager, port } = await startManager({ workers: 1, maxConnections: 1 });
+  const [saturated, accepting] = [once(manager, 'saturated'), once(manager, 'accepting')];
+  const first = new Client(port);
+  expect((await first.get()).outcome).toBe('ok');
+  await saturated;
+  const second = request(port);
+  expect(manager.stats()).toMatchObject({ accepted: 1, accepting: false });
+  first.close();
+  await accepting;
+  expect((await second).outcome).toBe('ok');
+});
+
+it('tells of a worker that is silent for a while, on a diagnostics channel what matters most', async () => {
+  const published: string[] = [];
+  const listen = (message: unknown): void => {
+    const { event, worker } = message as { event: string; worker: { index: number } };
+    published.push(`${event} ${worker.index}`);
+  };
+  subscribe('fdpass:prefork', listen);
+  atEndOfTest(() => void unsubscribe('fdpass:prefork', listen));
+  const { manager, port } = await startManager({ watchdog: 1_000, workers: 1 });
+  const client = new Client(port);
+  expect((await client.get()).outcome).toBe('ok');
+  const [pid = 0] = pidsOf(manager);
+  const [suspect, recovered] = [once(manager, 'suspect'), once(manager, 'recovered')];
+  process.kill(pid, 'SIGSTOP');
+  expect(await suspect).toEqual([{ index: 0, pid }]);
+  process.kill(pid, 'SIGCONT');
+  expect(await recovered).toEqual([{ index: 0, pid }]);
+  expect((await client.get()).worker).toBe(pid);
+  const [hung, exit] = [once(manager, 'hung'), once(manager, 'exit')];
+  process.kill(pid, 'SIGSTOP');
+  expect(await hung).toEqual([{ index: 0, pid }]);
+  expect((await exit)[0]).toMatchObject({ index: 0, pid, signal: 'SIGKILL' });
+  expect(published).toEqual(['ready 0', 'hung 0', 'exit 0']);
+  client.close();
+});
+
+it('says when a worker ends again and again before it is ready, and goes on trying', async () => {
+  const file = join(tmpdir(), `fdpass-test-loop-${process.pid}`);
+  atEndOfTest(() => rmSync(file, { force: true }));
+  const { manager, port } = await startManager({
+    workers: 1,
+    env: { ...process.env, FAIL_IF_EXISTS: file },
+    respawn: { delay: 1, maxDelay: 50, maxCrashes: 2 },
+  });
+  writeFileSync(file, '');
+  const looped = once(manager, 'crashLoop');
+  process.kill(pidsOf(manager)[0] ?? 0, 'SIGKILL');
+  expect(await looped).toEqual([{ index: 0 }]);
+  const ready = once(manager, 'ready');
+  rmSync(file);
+  await ready;
+  expect((await request(port)).outcome).toBe('ok');
 });
 
 /** Names of the sockets of a worker: its channel, where it listens, what its keeper uses. Not the standard streams. */
