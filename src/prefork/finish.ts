@@ -1,5 +1,7 @@
 import type { EventEmitter } from 'node:events';
+import { ServerResponse } from 'node:http';
 import type { Http2Session } from 'node:http2';
+import type { Socket } from 'node:net';
 import { type Adopted, slotOf, type Target, targetOf } from './adopted.js';
 
 /** How often a worker that finishes looks for idle connections, in milliseconds. */
@@ -11,6 +13,8 @@ const FRESH = 1000;
 export interface Unfinished {
   readonly servers: ReadonlySet<Target>;
   readonly sockets: ReadonlySet<Adopted>;
+  /** What TLS made of sockets. */
+  readonly secured: ReadonlySet<Socket>;
   readonly sessions: ReadonlySet<Http2Session>;
   /** How many connections there are, those that were taken as descriptors among them. */
   open(): number;
@@ -35,6 +39,8 @@ export class Finish {
     this.#handBack = handBack;
     this.#deadline = this.#started + milliseconds;
     for (const { server } of work.servers) server.prependListener('request', this.#onRequest);
+    for (const socket of work.sockets) if (!this.#canMove(socket)) closeAfterAnswer(socket);
+    for (const socket of work.secured) closeAfterAnswer(socket);
     for (const session of work.sessions) session.close();
   }
 
@@ -98,4 +104,13 @@ export class Finish {
   #canMove(socket: Adopted | undefined): boolean {
     return this.#handBack && socket?.[slotOf] !== undefined && socket[targetOf]?.plain === true;
   }
+}
+
+/**
+ * Has the answer under way say that it is the last one: a client that took the connection for a kept one would send its
+ * next request into its end. Node has no public name for that answer, and to note each one would cost every request.
+ */
+function closeAfterAnswer(socket: Socket): void {
+  const { _httpMessage: answer } = socket as { readonly _httpMessage?: unknown };
+  if (answer instanceof ServerResponse && !answer.headersSent) answer.setHeader('Connection', 'close');
 }

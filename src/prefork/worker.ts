@@ -93,6 +93,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
   readonly #closed: ClosedWords;
   #open = 0;
   readonly #sockets = new Set<Adopted>();
+  readonly #secured = new Set<Socket>();
   readonly #sessions = new Set<Http2Session>();
   #finish: Finish | undefined;
   #over = false;
@@ -145,6 +146,11 @@ export class Worker extends EventEmitter<WorkerEvents> {
       session.once('close', () => this.#sessions.delete(session));
       if (this.#finish !== undefined) session.close();
     });
+    if (server instanceof TlsServer)
+      server.on('secureConnection', (socket) => {
+        this.#secured.add(socket);
+        socket.once('close', () => this.#secured.delete(socket));
+      });
     this.#setTarget(target, listener);
     // A server that never listened enforces no time-outs: it listens where nobody comes.
     if (http !== undefined) this.#listenPrivately(http);
@@ -432,6 +438,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
     const work: Unfinished = {
       servers: this.#servers,
       sockets: this.#sockets,
+      secured: this.#secured,
       sessions: this.#sessions,
       open: () => this.#open,
       release: (socket, slot) => this.#release(socket, slot, TO_ANY, NOTHING),

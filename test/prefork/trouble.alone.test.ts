@@ -2,6 +2,8 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
+import { Agent, get } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -177,6 +179,39 @@ it('moves idle HTTP connections of a worker that serves other protocols, and lea
   expect(String((await once(silent, 'data'))[0])).toBe('are you there?');
   silent.destroy();
   kept.close();
+});
+
+it('says in the last answer of a connection that it is the last one, also when it was under way', async () => {
+  const { manager, port } = await startManager();
+  const client = connect({ port, host: '127.0.0.1' });
+  client.write('GET /?delay=300 HTTP/1.1\r\nHost: a\r\n\r\n');
+  await expect.poll(() => manager.stats().held).toBe(1);
+  // The request is in the worker by the time the worker has answered another one.
+  await Promise.all([request(port), request(port)]);
+  const stopped = manager.stop();
+  expect(await text(client)).toMatch(/^HTTP\/1\.1 200 .*Connection: close/s);
+  await stopped;
+});
+
+it('says so over TLS, too, when it reloads', async () => {
+  const { manager } = await startManager({
+    worker: fixturePath('prefork-servers'),
+    listen: ['net', 'https', 'http2'].map((name) => ({ port: 0, host: '127.0.0.1', name })),
+    workers: 1,
+  });
+  const port = manager.addresses[1]?.port ?? 0;
+  const agent = new Agent({ keepAlive: true, rejectUnauthorized: false });
+  const ask = async (path: string): Promise<IncomingMessage> => {
+    const [response] = await once(get({ port, host: '127.0.0.1', path, agent }), 'response');
+    (response as IncomingMessage).resume();
+    return response as IncomingMessage;
+  };
+  expect((await ask('/')).headers.connection).toBe('keep-alive');
+  const slow = ask('/slow');
+  await ask('/');
+  await manager.reload();
+  expect((await slow).headers.connection).toBe('close');
+  agent.destroy();
 });
 
 it('closes a connection that waits for its worker as long as waitTimeout says', async () => {
