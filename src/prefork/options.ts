@@ -7,15 +7,18 @@ import type { PeerAddress } from './peer.js';
 
 /** A TCP address to listen at. */
 export interface TcpListen {
+  /** 0: one that is free; `Manager.port` has it. */
   readonly port: number;
   /** A name or numeric address (`::`, and `0.0.0.0` where there is no IPv6). */
   readonly host?: string;
+  /** An IPv6 address takes no IPv4 clients (`false`). */
   readonly ipv6Only?: boolean;
   /**
    * Connections are accepted when their first bytes are there, or after so many seconds (Linux). For protocols in which
    * the client speaks first only: HTTP does, SMTP does not.
    */
   readonly deferAccept?: number;
+  /** How many clients may wait in the kernel (1,024). */
   readonly backlog?: number;
   /** What workers know the listener by. */
   readonly name?: string;
@@ -23,16 +26,21 @@ export interface TcpListen {
 
 /** A Unix socket to listen at; the file is removed by `stop()`. */
 export interface UnixListen {
+  /** Of the file, or an abstract name (Linux). */
   readonly path: string;
   /** Permissions of the file (0o600). */
   readonly mode?: number;
+  /** How many clients may wait in the kernel (1,024). */
   readonly backlog?: number;
+  /** What workers know the listener by. */
   readonly name?: string;
 }
 
 /** A listening socket that somebody else made. It is copied; the given one stays with its owner. */
 export interface GivenListen {
+  /** The socket. */
   readonly fd: Fd | number;
+  /** What workers know the listener by. */
   readonly name?: string;
 }
 
@@ -41,7 +49,9 @@ export type ListenAddress = TcpListen | UnixListen | GivenListen;
 
 /** A program that is no Node module: it finds its socket by `FDPASS_CHANNEL_FD` and speaks `docs/prefork.md`. */
 export interface WorkerCommand {
+  /** A path, or a name that is looked for in `PATH`. */
   readonly command: string;
+  /** Its arguments. */
   readonly args?: readonly string[];
 }
 
@@ -50,6 +60,7 @@ export type PolicyName = 'least-connections' | 'round-robin' | 'least-load' | 's
 
 /** A connection as a policy function sees it. */
 export interface IncomingConnection {
+  /** The client. */
   readonly peer: PeerAddress;
   /** The name of the listener. */
   readonly listener: string;
@@ -59,6 +70,7 @@ export interface IncomingConnection {
 
 /** A worker as a policy function sees it. */
 export interface WorkerView {
+  /** Its place: stays when the worker is replaced. */
   readonly index: number;
   /** Connections it has. */
   readonly active: number;
@@ -99,6 +111,7 @@ export interface RespawnOptions {
 
 /** How a {@link Manager} works. */
 export interface ManagerOptions {
+  /** Where clients arrive. */
   readonly listen: ListenAddress | readonly ListenAddress[];
   /** A Node module, or any command. */
   readonly worker: URL | string | WorkerCommand;
@@ -136,17 +149,21 @@ export interface ManagerOptions {
   readonly readyTimeout?: number;
   /** How long a worker that is replaced or stopped may take to finish, in milliseconds (10,000). */
   readonly drainTimeout?: number;
+  /** How dead workers are started again. */
   readonly respawn?: RespawnOptions;
   /** SIGTERM and SIGINT stop, SIGHUP and SIGUSR2 reload (`false`). */
   readonly signals?: boolean;
   /** Workers run as this user and group; the manager listens before that. */
   readonly uid?: number;
+  /** See `uid`. */
   readonly gid?: number;
   /** Arguments of a worker module. */
   readonly args?: readonly string[];
   /** Options of Node for a worker module (those of this process). */
   readonly execArgv?: readonly string[];
+  /** The environment of workers (that of this process). */
   readonly env?: NodeJS.ProcessEnv;
+  /** Where workers run (where this process does). */
   readonly cwd?: string | URL;
   /** The standard streams of workers (`inherit`). */
   readonly stdio?: StdioOptions;
