@@ -1,5 +1,5 @@
 /** The smoke program's own runner: it must not need more than what every runtime has. */
-import { closeSync, openSync, readdirSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, statSync } from 'node:fs';
 import { Fd, type FdList } from 'fdpass';
 
 /** A check that hangs is a failure, on whatever runtime. */
@@ -83,6 +83,21 @@ export function closeAll(fds: Iterable<Fd> | FdList | undefined): void {
 /** How many descriptors this process has open. */
 export function openDescriptors(): number {
   return readdirSync(process.platform === 'linux' ? '/proc/self/fd' : '/dev/fd').length;
+}
+
+/** How many sockets this process has open; other files the runtime opens when it likes (Deno: its caches). */
+export function openSockets(): number {
+  const folder = process.platform === 'linux' ? '/proc/self/fd' : '/dev/fd';
+  return readdirSync(folder).filter((number) => isSocket(`${folder}/${number}`)).length;
+}
+
+function isSocket(path: string): boolean {
+  try {
+    return statSync(path).isSocket();
+  } catch {
+    // The folder's own, closed by now.
+    return false;
+  }
 }
 
 /** Whether nobody has `number` open. */

@@ -4,6 +4,7 @@ import { check, finish, openDescriptors, until } from './check.js';
 import { checkConnections } from './connections.js';
 import { checkConversions } from './conversions.js';
 import { checkMessages } from './messages.js';
+import { checkPrefork } from './prefork.js';
 
 await checkMessages();
 // By now the runtime has opened what it opens on first use; the event loop's part comes with the first channel.
@@ -14,4 +15,5 @@ await checkChannels();
 await check('everything that was opened is closed', () => until(() => openDescriptors() <= before));
 await checkConnections();
 await checkConversions();
+await checkPrefork();
 finish();

@@ -60,7 +60,6 @@ export function isStream(info: FdInfo): boolean {
   return info.kind === 'unix' && info.socketType === 'stream' && !info.listening;
 }
 
-/** Bun's sockets ignore the descriptor they are made with, and take it when they connect. */
 function connectInBun(
   fd: number,
   info: FdInfo,
@@ -69,6 +68,11 @@ function connectInBun(
   if (info.kind === 'pipe') throw unsupportedHere('toSocket', 'Use toReadStream() or toWriteStream()');
   if (pauseOnCreate)
     throw unsupportedHere('toSocket', 'It cannot be kept from reading: leave out pauseOnCreate');
+  return socketInBun(fd, allowHalfOpen);
+}
+
+/** Bun's sockets ignore the descriptor they are made with, and take it when they connect. */
+export function socketInBun(fd: number, allowHalfOpen: boolean): Socket {
   const to = { fd } as unknown as NetConnectOpts;
   return calling(() => new (net().Socket)({ allowHalfOpen }).connect(to));
 }

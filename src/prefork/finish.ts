@@ -2,6 +2,7 @@ import type { EventEmitter } from 'node:events';
 import { ServerResponse } from 'node:http';
 import type { Http2Session } from 'node:http2';
 import type { Socket } from 'node:net';
+import { runtime } from '../runtime.js';
 import { type Adopted, slotOf, type Target, targetOf } from './adopted.js';
 
 /** How often a worker that finishes looks for idle connections, in milliseconds. */
@@ -87,8 +88,9 @@ export class Finish {
   /** Idle keep-alive connections move, or close. */
   #sweepIdle(): void {
     const living = [...this.#work.sockets].filter((socket) => !socket.destroyed);
-    for (const { http } of this.#work.servers) http?.closeIdleConnections();
     const now = Date.now();
+    if (!this.#wouldLose(living, now))
+      for (const { http } of this.#work.servers) http?.closeIdleConnections();
     for (const socket of living) {
       const moves = this.#canMove(socket);
       const clientFirst = socket[targetOf]?.clientFirst === true;
@@ -98,6 +100,14 @@ export class Finish {
       // Destroyed without shutdown, with the manager's copy open: the client notices nothing.
       if (socket.destroyed && moves && slot !== undefined) this.#work.release(socket, slot);
     }
+  }
+
+  /** Bun takes a connection that it has not read from for an idle one: the request that waits there would be lost. */
+  #wouldLose(living: readonly Adopted[], now: number): boolean {
+    if (runtime !== 'bun' || now > this.#started + FRESH) return false;
+    return living.some(
+      (socket) => socket.bytesRead === 0 && socket[targetOf]?.plain === true && !this.#canMove(socket),
+    );
   }
 
   /** Whether the manager has a copy of the connection and wants it back, and nothing of it is in this process. */

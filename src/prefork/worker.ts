@@ -7,6 +7,7 @@ import { createServer, type Server, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Server as TlsServer } from 'node:tls';
+import { socketInBun } from '../convert/net.js';
 import { calling, refusal, shown } from '../errors.js';
 import { Fd, ownNumber } from '../fd.js';
 import { native } from '../native.js';
@@ -125,6 +126,7 @@ export class Worker extends EventEmitter<WorkerEvents> {
    * its `listen`. The worker is ready when the servers of this turn of the loop are.
    *
    * @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — no server, or the manager has no listener of that name
+   * @throws {FdpassError} `ERR_FDPASS_UNSUPPORTED_RUNTIME` — a server of `https` in Bun
    */
   serve(server: Server, { listener }: ServeOptions = {}): void {
     // By what it is and not by its class: not every runtime's HTTP server is one of node:net. An app is a function.
@@ -132,6 +134,12 @@ export class Worker extends EventEmitter<WorkerEvents> {
       throw refusal(
         'ERR_FDPASS_INVALID_ARGUMENT',
         `Cannot serve with ${shown(server)}: give a server of node:http, https, http2 or net. Of a framework it is createServer(app)`,
+      );
+    // It would speak plain HTTP there.
+    if (runtime === 'bun' && server instanceof HttpsServer)
+      throw unsupportedHere(
+        'serve with a server of node:https',
+        "Give tls.createServer(options, (socket) => server.emit('connection', socket)) with a server of node:http",
       );
     const plain = server instanceof HttpServer;
     const http = plain || server instanceof HttpsServer ? server : undefined;
@@ -161,8 +169,15 @@ export class Worker extends EventEmitter<WorkerEvents> {
    * Takes connections as descriptors. The descriptor is the handler's to close, and then `info.done()` says so.
    *
    * @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — the manager has no listener of that name
+   * @throws {FdpassError} `ERR_FDPASS_UNSUPPORTED_RUNTIME` — in Deno, with the strategy `kernel`
    */
   onConnection(handler: RawHandler, { listener }: ServeOptions = {}): void {
+    // What it accepts itself is a socket that does not tell its descriptor.
+    if (runtime === 'deno' && this.#facts.strategy === 'kernel')
+      throw unsupportedHere(
+        "take connections as descriptors with the strategy 'kernel'",
+        "Use the strategy 'push', or serve() with a server of node:net",
+      );
     this.#setTarget(handler, listener);
     this.#soonReady();
   }
@@ -298,7 +313,10 @@ export class Worker extends EventEmitter<WorkerEvents> {
     const { server, allowHalfOpen } = target;
     let socket: Adopted;
     try {
-      socket = new Socket({ fd, readable: true, writable: true, allowHalfOpen });
+      socket =
+        runtime === 'bun'
+          ? socketInBun(fd, allowHalfOpen)
+          : new Socket({ fd, readable: true, writable: true, allowHalfOpen });
     } catch {
       native.closeFd(fd);
       this.#closed.add(slot);
@@ -475,6 +493,11 @@ function checkPassing(index: number | undefined, { length }: Uint8Array): void {
       'ERR_FDPASS_INVALID_ARGUMENT',
       `Cannot pass the connection on with ${length} bytes: the limit is ${MOST_PASSED}`,
     );
+}
+
+/** The refusal of what this runtime's `node:` modules cannot do. */
+function unsupportedHere(what: string, remedy: string): Error {
+  return refusal('ERR_FDPASS_UNSUPPORTED_RUNTIME', `Cannot ${what}: ${runtime} cannot do it. ${remedy}`);
 }
 
 /** `undefined`: this process has no free descriptor. */
