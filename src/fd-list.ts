@@ -373,11 +373,13 @@ function closeNumbers(numbers: Int32Array, from: number, count: number): void {
 
 /** Where `count` numbers may stay for as long as their list lives. */
 function reserve(count: number): number {
-  if (used + count > storage.length) {
-    storage = new Int32Array(Math.max(STORAGE, count));
-    used = 0;
-  }
+  if (used + count > storage.length) renewStorage(count);
   const from = used;
   used += count;
   return from;
+}
+
+function renewStorage(count: number): void {
+  storage = new Int32Array(Math.max(STORAGE, count));
+  used = 0;
 }

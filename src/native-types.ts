@@ -154,7 +154,10 @@ export const SHEET = {
   bytes: 5,
   /** How many descriptors are in `slots`. */
   fds: 6,
-  /** Bits: 1 data truncated, 2 surplus, 4 descriptor limit, 8 refused. */
+  /**
+   * Bits: 1 data truncated, 2 surplus, 4 descriptor limit, 8 refused, 16 credentials or a process descriptor came. When it
+   * is 0, nothing below is to be looked at.
+   */
   flags: 7,
   /** How many descriptors arrived, closed ones included. */
   arrived: 8,

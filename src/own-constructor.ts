@@ -10,6 +10,9 @@ export const OWN: unique symbol = Symbol('fdpass.own');
 
 /** @internal */
 export function checkOwn(key: unknown, what: string, instead: string): void {
-  if (key === OWN) return;
+  if (key !== OWN) refuse(what, instead);
+}
+
+function refuse(what: string, instead: string): never {
   throw refusal('ERR_FDPASS_INVALID_ARGUMENT', `Cannot make ${what} with new: use ${instead}`);
 }

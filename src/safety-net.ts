@@ -31,7 +31,11 @@ export class SafetyNet<Owner extends object> {
     const before = this.#newest;
     this.#newest = owner;
     if (!this.#scheduled) this.#schedule();
-    if (before !== undefined && this.#isOpen(before) && this.#young.push(before) >= YOUNG) this.#sweep();
+    if (before !== undefined && this.#isOpen(before)) this.#watch(before);
+  }
+
+  #watch(owner: Owner): void {
+    if (this.#young.push(owner) >= YOUNG) this.#sweep();
   }
 
   #schedule(): void {

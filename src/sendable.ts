@@ -67,16 +67,23 @@ export function collect(fds: Iterable<Sendable>, how: Collecting): number {
 }
 
 function collectInto(into: Int32Array, fds: Iterable<Sendable>, how: Collecting): number {
+  if (!Array.isArray(fds)) return collectEach(into, fds, how);
+  const room = roomFor(Math.min(fds.length, how.limit), into);
+  let count = 0;
+  // Not `for of`: this loop runs once for every descriptor sent.
+  for (let index = 0; index < fds.length && count <= how.limit; index++)
+    room[count++] = numberToSend(fds[index], how);
+  numbers = room;
+  if (count > how.limit) throw tooMany(how, fds.length);
+  return count;
+}
+
+function collectEach(into: Int32Array, fds: Iterable<Sendable>, how: Collecting): number {
   let room = into;
   let count = 0;
   if (fds instanceof FdList) {
     room = roomFor(fds.length, into);
     count = collectList(fds, room, 0);
-  } else if (Array.isArray(fds)) {
-    room = roomFor(Math.min(fds.length, how.limit), into);
-    // Not `for of`: this loop runs once for every descriptor sent.
-    for (let index = 0; index < fds.length && count <= how.limit; index++)
-      room[count++] = numberToSend(fds[index], how);
   } else {
     for (const item of iterable(fds, how.operation)) {
       room = roomFor(count + 1, room);
@@ -85,7 +92,7 @@ function collectInto(into: Int32Array, fds: Iterable<Sendable>, how: Collecting)
     }
   }
   numbers = room;
-  if (count > how.limit) throw tooMany(how, Array.isArray(fds) ? fds.length : undefined);
+  if (count > how.limit) throw tooMany(how, undefined);
   return count;
 }
 

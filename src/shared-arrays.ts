@@ -69,7 +69,10 @@ native.messagePool(pool);
  * @internal
  */
 export function preparePool(): void {
-  if (pooled + SHORT_BYTES <= POOL_BYTES) return;
+  if (pooled + SHORT_BYTES > POOL_BYTES) renewPool();
+}
+
+function renewPool(): void {
   pool = new Uint8Array(POOL_BYTES);
   pooled = 0;
   native.messagePool(pool);

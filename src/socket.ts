@@ -27,7 +27,9 @@ let largeBuffer = buffer;
 // Looked up once: the object of the binding is a slow one, and these are called for every message.
 const { sendHere, sendMessage: sendFrom, receiveHere, receiveMessage: receiveInto } = native;
 const { socket: SOCKET, kind: KIND, count: COUNT, timeout: TIMEOUT, pooled: POOLED } = SHEET;
-const { bytes: BYTES, fds: FDS, flags: FLAGS, hasCredentials: HAS_CREDENTIALS, pidfd: PIDFD } = SHEET;
+const { bytes: BYTES, fds: FDS, flags: FLAGS } = SHEET;
+/** The bits of `flags` that say what was lost. */
+const LOST = 15;
 
 /** How a message is sent. */
 export interface SendMessageOptions {
@@ -80,28 +82,33 @@ export interface ReceivedMessage extends Disposable {
   readonly truncated?: Truncation;
 }
 
+// Keys of symbols and no private fields: those are set up by a call of their own for each message.
+const bytesKey: unique symbol = Symbol('bytes');
+const fromKey: unique symbol = Symbol('from');
+const lengthKey: unique symbol = Symbol('length');
+
 class Received implements ReceivedMessage {
-  readonly fds: FdList;
+  declare readonly fds: FdList;
   declare credentials?: MessageCredentials;
   declare pidfd?: Fd;
   declare truncated?: Truncation;
-  #bytes: Uint8Array;
-  /** Where in `#bytes` the message begins, as long as they are the pool. */
-  #from: number;
-  readonly #length: number;
+  declare [bytesKey]: Uint8Array;
+  /** Where in the bytes the message begins, as long as they are the pool. */
+  declare [fromKey]: number;
+  declare readonly [lengthKey]: number;
 
   constructor(fds: FdList, bytes: Uint8Array, from: number, length: number) {
     this.fds = fds;
-    this.#bytes = bytes;
-    this.#from = from;
-    this.#length = length;
+    this[bytesKey] = bytes;
+    this[fromKey] = from;
+    this[lengthKey] = length;
   }
 
   get data(): Uint8Array {
-    if (this.#from < 0) return this.#bytes;
-    this.#bytes = this.#bytes.slice(this.#from, this.#from + this.#length);
-    this.#from = -1;
-    return this.#bytes;
+    if (this[fromKey] < 0) return this[bytesKey];
+    this[bytesKey] = this[bytesKey].slice(this[fromKey], this[fromKey] + this[lengthKey]);
+    this[fromKey] = -1;
+    return this[bytesKey];
   }
 
   /** What the console shows: a getter would not be. */
@@ -329,11 +336,16 @@ function deliver(from: Uint8Array, length: number, truncation: 'error' | 'partia
     from === buffer && length <= SHORT_BYTES
       ? new Received(fds, pool, takeFromPool(length), length)
       : new Received(fds, from.slice(0, length), -1, length);
-  const pidfd = sheet[PIDFD] ?? -1;
+  return sheet[FLAGS] === 0 ? message : complete(message, truncation);
+}
+
+/** With what does not usually come. */
+function complete(message: Received, truncation: 'error' | 'partial'): ReceivedMessage {
+  const pidfd = answer('pidfd');
   if (pidfd >= 0) message.pidfd = ownNumber(pidfd);
-  if (sheet[HAS_CREDENTIALS] !== 0)
+  if (answer('hasCredentials') !== 0)
     message.credentials = { pid: answer('pid'), uid: answer('uid') >>> 0, gid: answer('gid') >>> 0 };
-  if (sheet[FLAGS] === 0) return message;
+  if ((answer('flags') & LOST) === 0) return message;
 
   const truncated = truncationOf();
   if (truncation === 'error') {

@@ -60,6 +60,8 @@ impl Failure {
 }
 
 impl From<fdpass::Error> for Failure {
+    #[cold]
+    #[inline(never)]
     fn from(error: fdpass::Error) -> Self {
         Self {
             code: error.code().to_owned(),

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use fdpass::error::LossCause;
-use fdpass::message::{self, ReceiveLimits, TruncationPolicy, Wait};
+use fdpass::message::{self, Arrival, ReceiveLimits, TruncationPolicy, Wait};
 use fdpass::socket::{Socket, SocketType};
 use napi::sys::{TypedarrayType, napi_callback_info, napi_env, napi_value};
 
@@ -225,25 +225,41 @@ fn receive(state: &State, arrays: &Arrays, into: &mut [u8]) -> Result<(), Failur
         truncation: TruncationPolicy::Partial,
         wait: wait(asked.timeout),
     };
-    let mut fds = state.arrivals.take();
-    let result = message::receive_reusing(asked.socket()?, into, &mut fds, &limits);
+    let mut fds = state.arrivals.borrow_mut();
+    let mut arrival = Arrival::default();
+    let result = message::receive_reusing(asked.socket()?, into, &mut fds, &mut arrival, &limits);
     let mut ledger = state.ledger.borrow_mut();
     let count = fds.len();
     let slots: &mut [i32] = js::view(arrays.slots);
-    for (slot, fd) in slots.iter_mut().zip(fds.drain(..)) {
-        *slot = fd::give(fd);
-        ledger.enter(*slot);
+    // From the end: taking the last one out moves none.
+    while let Some(fd) = fds.pop() {
+        if let Some(slot) = slots.get_mut(fds.len()) {
+            *slot = fd::give(fd);
+            ledger.enter(*slot);
+        }
     }
-    state.arrivals.replace(fds);
-    let Some((received, truncation)) = result? else {
+    if !result? {
         arrays.answer([-1]);
         return Ok(());
-    };
-    let pidfd = received.pidfd.map_or(-1, fd::give);
-    if pidfd >= 0 {
-        ledger.enter(pidfd);
     }
-    let (has_credentials, pid, uid, gid) = received.credentials.map_or((0, 0, 0, 0), |sender| {
+    drop((fds, ledger));
+    if arrival.is_plain() {
+        arrays.answer([int(arrival.bytes), int(count), 0]);
+    } else {
+        answer_all(state, arrays, &mut arrival, count);
+    }
+    Ok(())
+}
+
+/// With everything that is not always there.
+#[cold]
+fn answer_all(state: &State, arrays: &Arrays, arrival: &mut Arrival, count: usize) {
+    let truncation = arrival.truncation;
+    let pidfd = arrival.pidfd.take().map_or(-1, fd::give);
+    if pidfd >= 0 {
+        state.ledger.borrow_mut().enter(pidfd);
+    }
+    let (has_credentials, pid, uid, gid) = arrival.credentials.map_or((0, 0, 0, 0), |sender| {
         (
             1,
             sender.pid,
@@ -251,12 +267,15 @@ fn receive(state: &State, arrays: &Arrays, into: &mut [u8]) -> Result<(), Failur
             sender.gid.cast_signed(),
         )
     });
-    let flags = i32::from(truncation.data) | truncation.descriptors.map_or(0, cause_bit);
+    let accompanied = has_credentials != 0 || pidfd >= 0;
+    let flags = i32::from(truncation.data)
+        | truncation.descriptors.map_or(0, cause_bit)
+        | if accompanied { 16 } else { 0 };
     arrays.answer([
-        int(received.bytes),
+        int(arrival.bytes),
         int(count),
         flags,
-        int(truncation.arrived),
+        int(arrival.fds),
         truncation.sent.map_or(-1, int),
         has_credentials,
         pid,
@@ -264,7 +283,6 @@ fn receive(state: &State, arrays: &Arrays, into: &mut [u8]) -> Result<(), Failur
         gid,
         pidfd,
     ]);
-    Ok(())
 }
 
 fn int(count: usize) -> i32 {

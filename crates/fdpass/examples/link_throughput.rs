@@ -16,7 +16,7 @@ use fdpass::link::{
     Budget, Config, FdBatch, Flush, Link, MessageMeta, ReadBuffer, SendOptions, Sink, SinkStatus,
     SocketTransport,
 };
-use fdpass::message::{self, Wait};
+use fdpass::message::{self, Arrival, Wait};
 use fdpass::socket::{self, Socket, SocketType};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
@@ -126,11 +126,14 @@ fn receive_plain(messages: u64) -> Outcome<()> {
     let socket = Socket::check(stdin.as_fd())?;
     let mut buffer = [0; 64];
     let mut fds = Vec::new();
-    let mut bytes = 0;
+    let (mut bytes, mut arrival) = (0, Arrival::default());
     print_now("r")?;
     while bytes < messages * 64 {
-        let arrival = message::receive_into(socket, &mut buffer, &mut fds, Wait::AsDescriptor)?;
-        bytes += arrival.ok_or("the sender is gone")?.bytes as u64;
+        let wait = Wait::AsDescriptor;
+        if !message::receive_into(socket, &mut buffer, &mut fds, &mut arrival, wait)? {
+            return Err("the sender is gone".into());
+        }
+        bytes += arrival.bytes as u64;
         fds.clear();
     }
     print_now("d")

@@ -114,6 +114,14 @@ pub struct Truncation {
 }
 
 impl Truncation {
+    /// Nothing is missing.
+    pub(crate) const NONE: Self = Self {
+        data: false,
+        descriptors: None,
+        arrived: 0,
+        sent: None,
+    };
+
     /// Whether nothing is missing.
     #[must_use]
     pub const fn is_none(&self) -> bool {

@@ -13,7 +13,8 @@ use crate::descriptor;
 use crate::error::{Error, LossCause, Result, Syscall, Truncation};
 use crate::limits::{MAX_FDS_PER_SEND, WAIT_PAUSE, WAIT_PAUSE_MAX};
 use crate::socket::{Socket, SocketType};
-use crate::sys::{self, Arrived};
+use crate::sys;
+pub use crate::sys::Arrival;
 
 /// How long a call may wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,6 +113,11 @@ pub struct Received {
 /// ```
 #[doc(alias = "sendmsg")]
 #[doc(alias = "SCM_RIGHTS")]
+#[expect(
+    clippy::inline_always,
+    reason = "compiled for size, a hot call would make a call of each of these"
+)]
+#[inline(always)]
 pub fn send(socket: Socket<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>], wait: Wait) -> Result<usize> {
     send_vectored(socket, &[IoSlice::new(bytes)], fds, wait)
 }
@@ -120,7 +126,11 @@ pub fn send(socket: Socket<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>], wait: Wait
 ///
 /// # Errors
 /// As [`send`].
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "compiled for size, a hot call would make a call of each of these"
+)]
+#[inline(always)]
 pub fn send_vectored(
     socket: Socket<'_>,
     parts: &[IoSlice<'_>],
@@ -128,11 +138,20 @@ pub fn send_vectored(
     wait: Wait,
 ) -> Result<usize> {
     refuse_unsendable(socket, parts, fds)?;
-    waiting(socket, wait, true, Syscall::Sendmsg, |may_wait| {
-        sys::send(socket.fd(), parts, fds, may_wait)
-    })
+    if let Wait::AtMost(limit) = wait {
+        return wait_at_most(limit, socket, true, Syscall::Sendmsg, &mut || {
+            sys::send(socket.fd(), parts, fds, false)
+        });
+    }
+    sys::send(socket.fd(), parts, fds, wait == Wait::AsDescriptor)
+        .map_err(|source| Error::system(Syscall::Sendmsg, source))
 }
 
+#[expect(
+    clippy::inline_always,
+    reason = "compiled for size, a hot call would make a call of each of these"
+)]
+#[inline(always)]
 fn refuse_unsendable(
     socket: Socket<'_>,
     parts: &[IoSlice<'_>],
@@ -175,99 +194,117 @@ pub fn receive(
     buffer: &mut [u8],
     limits: &ReceiveLimits,
 ) -> Result<Option<Received>> {
-    let mut fds = Vec::new();
-    let Some((arrival, truncation)) = receive_reusing(socket, buffer, &mut fds, limits)? else {
-        return Ok(None);
-    };
-    Ok(Some(Received {
+    let (mut fds, mut arrival) = (Vec::new(), Arrival::default());
+    let came = receive_reusing(socket, buffer, &mut fds, &mut arrival, limits)?;
+    Ok(came.then_some(Received {
         bytes: arrival.bytes,
         fds,
         credentials: arrival.credentials,
         pidfd: arrival.pidfd,
-        truncation,
+        truncation: arrival.truncation,
     }))
 }
 
 /// [`receive`] into a list that the caller uses again and again: nothing is allocated while its capacity lasts. What
-/// came is appended.
+/// came is appended, and the rest of it is in `arrival`. `false` is the end of the stream.
 ///
 /// # Errors
 /// As [`receive`]; the list is then as it was.
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "compiled for size, a hot call would make a call of each of these"
+)]
+#[inline(always)]
 pub fn receive_reusing(
     socket: Socket<'_>,
     buffer: &mut [u8],
     fds: &mut Vec<OwnedFd>,
+    arrival: &mut Arrival,
     limits: &ReceiveLimits,
-) -> Result<Option<(Arrival, Truncation)>> {
-    let before = fds.len();
-    let Some(arrival) = receive_into(socket, buffer, fds, limits.wait)? else {
-        return Ok(None);
-    };
-    let arrived = fds.len() - before;
-    let truncation = measure_truncation(socket, &arrival, arrived, limits.max_fds);
-    if !truncation.is_none() && limits.truncation == TruncationPolicy::Error {
+) -> Result<bool> {
+    let came = receive_into(socket, buffer, fds, arrival, limits.wait)?;
+    if came && !is_whole(arrival, limits.max_fds) {
+        truncated(socket, fds, arrival, limits)?;
+    }
+    Ok(came)
+}
+
+/// Whether nothing was lost and nothing has to be closed.
+#[expect(
+    clippy::inline_always,
+    reason = "compiled for size, a hot call would make a call of each of these"
+)]
+#[inline(always)]
+fn is_whole(arrival: &Arrival, max_fds: usize) -> bool {
+    !arrival.control_truncated
+        && !arrival.data_truncated
+        && arrival.refused == 0
+        && arrival.fds <= max_fds
+}
+
+/// Tells what is missing, and closes what is not wanted.
+#[cold]
+fn truncated(
+    socket: Socket<'_>,
+    fds: &mut Vec<OwnedFd>,
+    arrival: &mut Arrival,
+    limits: &ReceiveLimits,
+) -> Result<()> {
+    let before = fds.len() - arrival.fds;
+    let truncation = measure_truncation(socket, arrival, limits.max_fds);
+    if limits.truncation == TruncationPolicy::Error {
         descriptor::close_all(&mut fds.split_off(before));
+        arrival.pidfd = None;
         return Err(Error::Truncated {
             truncation,
             bytes: arrival.bytes,
         });
     }
-    if arrived > limits.max_fds {
+    arrival.truncation = truncation;
+    if arrival.fds > limits.max_fds {
         descriptor::close_all(&mut fds.split_off(before + limits.max_fds));
     }
-    Ok(Some((arrival, truncation)))
-}
-
-/// What [`receive_into`] brought besides the descriptors.
-#[derive(Debug, Default)]
-pub struct Arrival {
-    /// How many bytes of the buffer hold data.
-    pub bytes: usize,
-    /// How many slots the kernel refused to fill (`SO_RIGHTS_NOTRUNC`).
-    pub refused: usize,
-    /// `MSG_CTRUNC`: descriptors were lost at the descriptor limit or to a security module.
-    pub control_truncated: bool,
-    /// `MSG_TRUNC`: the rest of a datagram is lost.
-    pub data_truncated: bool,
-    /// The sender, if asked for.
-    pub credentials: Option<Credentials>,
-    /// A process descriptor of the sender, if asked for.
-    pub pidfd: Option<OwnedFd>,
+    Ok(())
 }
 
 /// The bare receive, for callers with their own rules: appends every descriptor that came to `fds` (nothing is
-/// allocated while its capacity lasts) and judges nothing.
+/// allocated while its capacity lasts), writes the rest to `arrival`, and judges nothing. `false` is the end of the stream.
 ///
 /// # Errors
 /// As [`receive`], truncation excepted: see the flags of [`Arrival`].
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "compiled for size, a hot call would make a call of each of these"
+)]
+#[inline(always)]
 pub fn receive_into(
     socket: Socket<'_>,
     buffer: &mut [u8],
     fds: &mut Vec<OwnedFd>,
+    arrival: &mut Arrival,
     wait: Wait,
-) -> Result<Option<Arrival>> {
+) -> Result<bool> {
     let room = buffer.len();
     let mut parts = [IoSliceMut::new(buffer)];
-    let arrived = waiting(socket, wait, false, Syscall::Recvmsg, |may_wait| {
-        sys::receive(socket.fd(), &mut parts, fds, may_wait)
-    })?;
-    if is_end(socket.kind(), room, &arrived) {
-        return Ok(None);
+    if let Wait::AtMost(limit) = wait {
+        wait_at_most(limit, socket, false, Syscall::Recvmsg, &mut || {
+            sys::receive(socket.fd(), &mut parts, fds, arrival, false)
+        })?;
+    } else {
+        let may_wait = wait == Wait::AsDescriptor;
+        sys::receive(socket.fd(), &mut parts, fds, arrival, may_wait)
+            .map_err(|source| Error::system(Syscall::Recvmsg, source))?;
     }
-    Ok(Some(Arrival {
-        bytes: arrived.bytes,
-        refused: arrived.refused,
-        control_truncated: arrived.control_truncated,
-        data_truncated: arrived.data_truncated,
-        credentials: arrived.credentials,
-        pidfd: arrived.pidfd,
-    }))
+    Ok(!is_end(socket.kind(), room, arrival))
 }
 
 /// Zero bytes and nothing else, where there was room for more, is the end of what has a connection.
-fn is_end(kind: SocketType, room: usize, arrived: &Arrived) -> bool {
+#[expect(
+    clippy::inline_always,
+    reason = "compiled for size, a hot call would make a call of each of these"
+)]
+#[inline(always)]
+fn is_end(kind: SocketType, room: usize, arrived: &Arrival) -> bool {
     arrived.bytes == 0
         && room > 0
         && kind != SocketType::Datagram
@@ -277,13 +314,8 @@ fn is_end(kind: SocketType, room: usize, arrived: &Arrived) -> bool {
         && !arrived.data_truncated
 }
 
-#[inline]
-fn measure_truncation(
-    socket: Socket<'_>,
-    arrival: &Arrival,
-    arrived: usize,
-    max_fds: usize,
-) -> Truncation {
+fn measure_truncation(socket: Socket<'_>, arrival: &Arrival, max_fds: usize) -> Truncation {
+    let arrived = arrival.fds;
     let descriptors = if arrival.control_truncated {
         Some(loss_cause(socket))
     } else if arrival.refused > 0 {
@@ -312,26 +344,22 @@ fn loss_cause(socket: Socket<'_>) -> LossCause {
     }
 }
 
-/// Makes `call`, and again as readiness allows, until it is through or the time is over. The argument of `call` is
-/// whether it may wait in the kernel.
-#[inline]
-fn waiting<T>(
+/// Makes `call`, which does not wait, again as readiness allows, until it is through or the time is over. Apart from the
+/// usual case, which is short for it: what a call runs through between two system calls, the kernel has pushed out of the
+/// processor's cache.
+#[cold]
+fn wait_at_most<T>(
+    limit: Duration,
     socket: Socket<'_>,
-    wait: Wait,
     writable: bool,
     syscall: Syscall,
-    mut call: impl FnMut(bool) -> io::Result<T>,
+    call: &mut dyn FnMut() -> io::Result<T>,
 ) -> Result<T> {
-    let limit = match wait {
-        Wait::AsDescriptor => return call(true).map_err(|source| Error::system(syscall, source)),
-        Wait::Never => return call(false).map_err(|source| Error::system(syscall, source)),
-        Wait::AtMost(limit) => limit,
-    };
     let start = Instant::now();
     let left = || limit.saturating_sub(start.elapsed());
     let mut pause = Duration::ZERO;
     loop {
-        match call(false) {
+        match call() {
             Err(error) if is_for_later(socket, &error) => {}
             result => return result.map_err(|source| Error::system(syscall, source)),
         }

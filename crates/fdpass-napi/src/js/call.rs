@@ -68,12 +68,17 @@ pub(crate) fn enter<'call, const N: usize>(
         arguments,
     };
     match panic::catch_unwind(AssertUnwindSafe(|| body(&call))) {
-        Ok(Ok(value)) => return value.to_js(env),
-        Ok(Err(failure)) => failure.throw(env),
-        Err(_panic) => {
-            Failure::panicked().throw(env);
-        }
+        Ok(Ok(value)) => value.to_js(env),
+        Ok(Err(failure)) => failed(env, &failure),
+        Err(_panic) => failed(env, &Failure::panicked()),
     }
+}
+
+/// Apart from the usual way, which shall be short.
+#[cold]
+#[inline(never)]
+fn failed(env: napi_env, failure: &Failure) -> napi_value {
+    failure.throw(env);
     ptr::null_mut()
 }
 

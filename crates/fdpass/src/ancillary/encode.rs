@@ -7,6 +7,11 @@ use super::Layout;
 ///
 /// Borrows: writing a number moves nothing.
 #[doc(alias = "SCM_RIGHTS")]
+#[expect(
+    clippy::inline_always,
+    reason = "compiled for size, a hot call would make a call of each of these"
+)]
+#[inline(always)]
 #[must_use]
 pub fn encode_rights(
     layout: Layout,
@@ -27,6 +32,11 @@ pub fn encode_rights(
     Some(space)
 }
 
+#[expect(
+    clippy::inline_always,
+    reason = "compiled for size, a hot call would make a call of each of these"
+)]
+#[inline(always)]
 fn write_header(layout: Layout, buffer: &mut [u8], length: usize) {
     let (length_field, rest) = buffer.split_at_mut(layout.length_bytes);
     // The field is 4 or 8 bytes wide; a control message never exceeds a few kilobytes.

@@ -7,7 +7,7 @@ use crate::credentials::Credentials;
 use crate::error::{Error, Result};
 use crate::message::{self, Wait};
 use crate::socket::{self, Socket, SocketType};
-use crate::sys::{self, Arrived, MAX_SEVERAL};
+use crate::sys::{self, Arrival, MAX_SEVERAL};
 
 /// What one read brought besides bytes in the buffer and descriptors in the list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -115,16 +115,10 @@ impl Transport for SocketTransport {
 
     #[inline]
     fn receive(&mut self, into: &mut [u8], fds: &mut Vec<OwnedFd>) -> io::Result<Chunk> {
-        let before = fds.len();
-        let arrival =
-            message::receive_into(self.socket(), into, fds, Wait::Never).map_err(to_io)?;
-        Ok(arrival.map_or_else(Chunk::default, |arrival| Chunk {
-            bytes: arrival.bytes,
-            fds: fds.len() - before,
-            refused: arrival.refused,
-            truncated: arrival.control_truncated,
-            credentials: arrival.credentials,
-        }))
+        let mut arrival = Arrival::NOTHING;
+        message::receive_into(self.socket(), into, fds, &mut arrival, Wait::Never)
+            .map_err(to_io)?;
+        Ok(Chunk::of(&arrival))
     }
 
     #[inline]
@@ -135,24 +129,30 @@ impl Transport for SocketTransport {
         fds: &mut Vec<OwnedFd>,
         chunks: &mut [Chunk],
     ) -> io::Result<usize> {
-        let mut arrived = [const { Arrived::NOTHING }; MAX_SEVERAL];
+        let mut arrived = [const { Arrival::NOTHING }; MAX_SEVERAL];
         let asked = chunks.len().min(MAX_SEVERAL);
         let socket = self.socket.as_fd();
         let read = sys::receive_several(socket, into, piece, fds, &mut arrived[..asked])?;
         for (chunk, arrived) in chunks.iter_mut().zip(&arrived[..read]) {
-            *chunk = Chunk {
-                bytes: arrived.bytes,
-                fds: arrived.fds,
-                refused: arrived.refused,
-                truncated: arrived.control_truncated,
-                credentials: arrived.credentials,
-            };
+            *chunk = Chunk::of(arrived);
         }
         Ok(read)
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {
         socket::shutdown_write(self.as_fd()).map_err(to_io)
+    }
+}
+
+impl Chunk {
+    fn of(arrival: &Arrival) -> Self {
+        Self {
+            bytes: arrival.bytes,
+            fds: arrival.fds,
+            refused: arrival.refused,
+            truncated: arrival.control_truncated,
+            credentials: arrival.credentials,
+        }
     }
 }
 

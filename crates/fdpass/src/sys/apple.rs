@@ -9,12 +9,13 @@ use nix::sys::socket::{SockType, getsockopt, sockopt};
 
 use super::check;
 use super::late;
-use super::message::Arrived;
+use super::message::Arrival;
 use crate::ancillary::{CMSG_APPLE, Layout};
 
 pub(crate) use super::late::close_run;
 
 pub(super) use super::message::receive_once;
+pub(super) use libc::{close, recvmsg, sendmsg};
 
 pub(crate) const CMSG_LAYOUT: Layout = CMSG_APPLE;
 pub(crate) const SUN_PATH_CAPACITY: usize = 104;
@@ -88,7 +89,7 @@ pub(super) fn before_send(_socket: BorrowedFd<'_>, _fds: usize, _wait: bool) -> 
 }
 
 #[expect(clippy::ptr_arg, reason = "the signature is that of every system")]
-pub(crate) fn after_receive(fds: &mut Vec<OwnedFd>, before: usize, _arrived: &mut Arrived) {
+pub(crate) fn after_receive(fds: &mut Vec<OwnedFd>, before: usize, _arrived: &mut Arrival) {
     late::mark_received(fds.get(before..).unwrap_or_default());
 }
 

@@ -1,8 +1,15 @@
 //! The control buffer of one call: on the stack, and of its bytes only those cleared that nobody else writes.
 
 use std::mem::MaybeUninit;
+use std::os::fd::RawFd;
+
+use super::message::widen;
+use super::{SCM_RIGHTS, SOL_SOCKET};
 
 use crate::ancillary::{CMSG_NATIVE, CONTROL_BYTES};
+
+/// The bytes of a control message with one descriptor or two.
+const SMALL: usize = CMSG_NATIVE.space(8);
 
 /// Room for every control message that can arrive together.
 #[repr(C, align(8))]
@@ -18,9 +25,19 @@ impl Control {
     }
 
     /// The first `length` bytes, cleared, to be written.
+    #[expect(
+        clippy::inline_always,
+        reason = "compiled for size, a hot call would make a call of each of these"
+    )]
+    #[inline(always)]
     pub(super) fn zeroed(&mut self, length: usize) -> &mut [u8] {
         let length = length.min(CONTROL_BYTES);
-        self.clear(0, length);
+        if length <= SMALL {
+            // A single descriptor, the usual case, goes without a call.
+            self.clear(0, SMALL);
+        } else {
+            self.clear(0, length);
+        }
         // SAFETY: `length` is within the array and each of these bytes was written just above.
         unsafe { std::slice::from_raw_parts_mut(self.as_mut_ptr(), length) }
     }
@@ -40,6 +57,28 @@ impl Control {
         unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), length) }
     }
 
+    /// The numbers, if what the kernel says it filled is one `SCM_RIGHTS` and nothing else.
+    #[inline]
+    pub(super) fn only_rights(&self, length: usize) -> Option<&[RawFd]> {
+        const HEADER: usize = CMSG_NATIVE.header();
+        if length <= HEADER || length > CONTROL_BYTES {
+            return None;
+        }
+        // SAFETY: the kernel wrote a header: it filled more than that. The array is aligned for one.
+        let header = unsafe { &*std::ptr::from_ref(self).cast::<libc::cmsghdr>() };
+        let stated = widen(header.cmsg_len);
+        let of_rights = (header.cmsg_level, header.cmsg_type) == (SOL_SOCKET, SCM_RIGHTS);
+        if !of_rights || stated < HEADER || stated > length || CMSG_NATIVE.align_up(stated) < length
+        {
+            return None;
+        }
+        // SAFETY: the kernel wrote this message up to its stated length, which is within the array; numbers follow the
+        // header, which leaves them aligned.
+        let numbers = unsafe { std::ptr::from_ref(self).cast::<RawFd>().add(HEADER / 4) };
+        // SAFETY: as above.
+        Some(unsafe { std::slice::from_raw_parts(numbers, (stated - HEADER) / 4) })
+    }
+
     /// Where the control message at `at` ends; `None` if there is none.
     fn message_end(&self, at: usize, length: usize) -> Option<usize> {
         let header = self.0.get(at..at + CMSG_NATIVE.header())?;
@@ -52,6 +91,7 @@ impl Control {
         (stated >= header.len()).then(|| at.saturating_add(stated).min(length))
     }
 
+    #[inline]
     fn clear(&mut self, from: usize, to: usize) {
         for byte in self.0.get_mut(from..to).unwrap_or_default() {
             byte.write(0);
@@ -109,5 +149,30 @@ mod tests {
             with(&[1; CONTROL_BYTES]).filled(usize::MAX).len(),
             CONTROL_BYTES
         );
+    }
+
+    #[test]
+    fn numbers_are_read_at_once_only_when_nothing_else_came() {
+        let mut bytes = vec![0; 128];
+        let one = encode_rights(CMSG_NATIVE, &mut bytes, [7, 8, 9].into_iter()).unwrap();
+        let control = with(&bytes);
+        assert_eq!(control.only_rights(one), Some(&[7, 8, 9][..]));
+        // As long as it says, without the padding behind it.
+        let stated = CMSG_NATIVE.length(12);
+        assert_eq!(control.only_rights(stated), Some(&[7, 8, 9][..]));
+        // Cut off by the kernel, another message behind it, nothing at all.
+        for length in [
+            0,
+            1,
+            CMSG_NATIVE.header(),
+            stated - 1,
+            one + CMSG_NATIVE.header(),
+        ] {
+            assert_eq!(control.only_rights(length), None, "{length}");
+        }
+        assert_eq!(control.only_rights(usize::MAX), None);
+        // Of another kind.
+        bytes[CMSG_NATIVE.header() - 4] ^= 2;
+        assert_eq!(with(&bytes).only_rights(one), None);
     }
 }

@@ -151,7 +151,7 @@ fn whole_milliseconds(time: Duration) -> PollTimeout {
 /// Linux and macOS it must not be closed again after EINTR.
 pub(crate) fn close_raw(number: RawFd) {
     // SAFETY: the caller owns the number: it came out of an `OwnedFd`, and nobody else closes it.
-    let _ = unsafe { libc::close(number) };
+    let _ = unsafe { super::platform::close(number) };
 }
 
 /// Closes `fd`.

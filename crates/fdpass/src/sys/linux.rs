@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, accept4, socket, socketpair};
 
 use super::descriptor::{close_raw, own};
-use super::message::Arrived;
+use super::message::Arrival;
 use super::{check, retry};
 
 pub(crate) use super::linux_kernel::{
@@ -15,6 +15,7 @@ pub(crate) use super::linux_kernel::{
     set_pass_rights, set_socket_mode, socket_family,
 };
 
+pub(super) use super::linux_kernel::{close, recvmsg, sendmsg};
 pub(super) use super::message::receive_once;
 
 pub(crate) const RECEIVE_FLAGS: i32 = libc::MSG_CMSG_CLOEXEC;
@@ -58,7 +59,7 @@ pub(super) fn before_send(_socket: BorrowedFd<'_>, _fds: usize, _wait: bool) -> 
 }
 
 /// The kernel has done everything already.
-pub(crate) fn after_receive(_fds: &mut Vec<OwnedFd>, _before: usize, _arrived: &mut Arrived) {}
+pub(crate) fn after_receive(_fds: &mut Vec<OwnedFd>, _before: usize, _arrived: &mut Arrival) {}
 
 /// Closes the numbers `first..=last`, which the caller owns.
 pub(crate) fn close_run(first: RawFd, last: RawFd) {

@@ -132,3 +132,49 @@ pub(crate) fn set_socket_mode(fd: BorrowedFd<'_>, mode: u32) -> io::Result<()> {
         nix::sys::stat::Mode::from_bits_truncate(mode),
     )?)
 }
+
+// The calls of every message and descriptor go past the C library: to glibc each is a point of cancellation, which in a
+// process with threads costs two atomic operations, and musl copies the control data.
+
+/// `sendmsg(2)`.
+///
+/// # Safety
+/// What `header` points at is alive and of the lengths stated.
+#[inline]
+pub(super) unsafe fn sendmsg(
+    fd: libc::c_int,
+    header: *const libc::msghdr,
+    flags: libc::c_int,
+) -> libc::ssize_t {
+    // SAFETY: as the caller promises.
+    to_size(unsafe { libc::syscall(libc::SYS_sendmsg, fd, header, flags) })
+}
+
+/// `recvmsg(2)`.
+///
+/// # Safety
+/// What `header` points at is alive, writable and of the lengths stated.
+#[inline]
+pub(super) unsafe fn recvmsg(
+    fd: libc::c_int,
+    header: *mut libc::msghdr,
+    flags: libc::c_int,
+) -> libc::ssize_t {
+    // SAFETY: as the caller promises.
+    to_size(unsafe { libc::syscall(libc::SYS_recvmsg, fd, header, flags) })
+}
+
+/// `close(2)`.
+///
+/// # Safety
+/// The caller owns the number.
+#[inline]
+pub(super) unsafe fn close(fd: libc::c_int) -> libc::c_int {
+    // SAFETY: as the caller promises.
+    let closed = unsafe { libc::syscall(libc::SYS_close, fd) };
+    libc::c_int::from(closed != 0).wrapping_neg()
+}
+
+fn to_size(returned: libc::c_long) -> libc::ssize_t {
+    libc::ssize_t::try_from(returned).unwrap_or(-1)
+}

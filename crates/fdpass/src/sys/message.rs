@@ -9,6 +9,7 @@ use super::descriptor::own;
 use super::platform;
 use super::{check_size, retry};
 use crate::ancillary::{CMSG_NATIVE, CONTROL_BYTES, Credentials, Decoder, Item, encode_rights};
+use crate::error::Truncation;
 
 /// `struct msghdr`, all zero: no name, no data, no control data.
 pub(super) fn empty_header() -> libc::msghdr {
@@ -29,7 +30,11 @@ pub(super) fn widen<T: TryInto<usize>>(count: T) -> usize {
 /// `sendmsg(2)` of `parts` with `fds` on their first byte. Never raises SIGPIPE where the system can be told per call.
 ///
 /// `wait` false adds `MSG_DONTWAIT`.
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "compiled for size, a hot call would make a call of each of these"
+)]
+#[inline(always)]
 pub(crate) fn send(
     socket: BorrowedFd<'_>,
     parts: &[IoSlice<'_>],
@@ -52,31 +57,41 @@ pub(crate) fn send(
     let flags = platform::SEND_FLAGS | if wait { 0 } else { libc::MSG_DONTWAIT };
     retry(|| {
         // SAFETY: `header` points at `parts` and `control`, both alive and of the lengths stated.
-        check_size(unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const header, flags) })
+        check_size(unsafe { platform::sendmsg(socket.as_raw_fd(), &raw const header, flags) })
     })
 }
 
 /// The most reads of one call of `receive_several`. Each needs its own control buffer on the stack.
 pub(crate) const MAX_SEVERAL: usize = 4;
 
-/// What one `recvmsg` brought besides the bytes and descriptors.
+/// What one receive brought besides the data and the descriptors.
 #[derive(Debug, Default)]
-pub(crate) struct Arrived {
-    /// Bytes written to the buffer.
-    pub(crate) bytes: usize,
-    /// Descriptors appended to the caller's list.
-    pub(crate) fds: usize,
-    /// Slots that the kernel filled with a negative number instead of a descriptor.
-    pub(crate) refused: usize,
-    /// `MSG_CTRUNC`: descriptors were lost.
-    pub(crate) control_truncated: bool,
-    /// `MSG_TRUNC`: the rest of a datagram was lost.
-    pub(crate) data_truncated: bool,
-    pub(crate) credentials: Option<Credentials>,
-    pub(crate) pidfd: Option<OwnedFd>,
+pub struct Arrival {
+    /// How many bytes of the buffer hold data.
+    pub bytes: usize,
+    /// How many descriptors were appended to the caller's list.
+    pub fds: usize,
+    /// How many slots the kernel refused to fill (`SO_RIGHTS_NOTRUNC`).
+    pub refused: usize,
+    /// `MSG_CTRUNC`: descriptors were lost at the descriptor limit or to a security module.
+    pub control_truncated: bool,
+    /// `MSG_TRUNC`: the rest of a datagram is lost.
+    pub data_truncated: bool,
+    /// The sender, if asked for.
+    pub credentials: Option<Credentials>,
+    /// A process descriptor of the sender, if asked for.
+    pub pidfd: Option<OwnedFd>,
+    /// What is missing; filled by calls that have limits.
+    pub truncation: Truncation,
 }
 
-impl Arrived {
+impl Arrival {
+    /// Whether there is nothing more to tell than how much came.
+    #[must_use]
+    pub const fn is_plain(&self) -> bool {
+        self.truncation.is_none() && self.credentials.is_none() && self.pidfd.is_none()
+    }
+
     /// Nothing.
     pub(crate) const NOTHING: Self = Self {
         bytes: 0,
@@ -86,47 +101,69 @@ impl Arrived {
         data_truncated: false,
         credentials: None,
         pidfd: None,
+        truncation: Truncation::NONE,
     };
 }
 
 /// `recvmsg(2)` with room for every control message that can arrive. Descriptors are close-on-exec and appended to
-/// `fds` in the order they were sent, each owned from here on.
+/// `fds` in the order they were sent, each owned from here on. The rest is written to `arrival`: what is moved instead
+/// through several returns costs as much as the decoding.
 ///
 /// `wait` false adds `MSG_DONTWAIT`.
 ///
 /// XNU at the descriptor limit discards all descriptors and returns EMSGSIZE with the data still to be read: the data
 /// is read then and reported with `control_truncated`.
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "compiled for size, a hot call would make a call of each of these"
+)]
+#[inline(always)]
 pub(crate) fn receive(
     socket: BorrowedFd<'_>,
     parts: &mut [IoSliceMut<'_>],
     fds: &mut Vec<OwnedFd>,
+    arrival: &mut Arrival,
     wait: bool,
-) -> io::Result<Arrived> {
-    match platform::receive_once(socket, parts, fds, wait) {
-        Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
-            // Without waiting: had the data gone as well, this would wait for the next message.
-            let arrived = match platform::receive_once(socket, parts, fds, false) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Arrived::default(),
-                result => result?,
-            };
-            Ok(Arrived {
-                control_truncated: true,
-                ..arrived
-            })
-        }
-        result => result,
+) -> io::Result<()> {
+    match platform::receive_once(socket, parts, fds, arrival, wait) {
+        Ok(()) => Ok(()),
+        Err(error) => receive_rest(socket, parts, fds, arrival, error),
     }
 }
 
+#[cold]
+fn receive_rest(
+    socket: BorrowedFd<'_>,
+    parts: &mut [IoSliceMut<'_>],
+    fds: &mut Vec<OwnedFd>,
+    arrival: &mut Arrival,
+    error: io::Error,
+) -> io::Result<()> {
+    if error.raw_os_error() != Some(libc::EMSGSIZE) {
+        return Err(error);
+    }
+    // Without waiting: had the data gone as well, this would wait for the next message.
+    match platform::receive_once(socket, parts, fds, arrival, false) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => *arrival = Arrival::NOTHING,
+        result => result?,
+    }
+    arrival.control_truncated = true;
+    Ok(())
+}
+
 /// One `recvmsg`, as this kernel does it.
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "compiled for size, a hot call would make a call of each of these"
+)]
+#[inline(always)]
 pub(super) fn receive_once(
     socket: BorrowedFd<'_>,
     parts: &mut [IoSliceMut<'_>],
     fds: &mut Vec<OwnedFd>,
+    arrival: &mut Arrival,
     wait: bool,
-) -> io::Result<Arrived> {
+) -> io::Result<()> {
     let mut control = Control::new();
     let mut header = empty_header();
     // `IoSliceMut` is laid out as `struct iovec` (its documentation).
@@ -137,41 +174,65 @@ pub(super) fn receive_once(
         header.msg_control = control.as_mut_ptr().cast();
         header.msg_controllen = fit(CONTROL_BYTES);
         // SAFETY: `header` points at `parts` and `control`, both alive, writable and of the lengths stated.
-        check_size(unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, flags) })
+        check_size(unsafe { platform::recvmsg(socket.as_raw_fd(), &raw mut header, flags) })
     })?;
-    let control = control.filled(widen(header.msg_controllen));
-    Ok(take_arrived(bytes, header.msg_flags, control, fds))
+    let length = widen(header.msg_controllen);
+    if let Some(numbers) = control.only_rights(length)
+        && header.msg_flags & (libc::MSG_CTRUNC | libc::MSG_TRUNC) == 0
+        && numbers.iter().all(|number| *number >= 0)
+    {
+        // What usually comes, without looking for anything else.
+        *arrival = Arrival {
+            bytes,
+            fds: numbers.len(),
+            ..Arrival::NOTHING
+        };
+        let before = fds.len();
+        for number in numbers {
+            fds.push(own(*number));
+        }
+        platform::after_receive(fds, before, arrival);
+        return Ok(());
+    }
+    take_arrived(
+        bytes,
+        header.msg_flags,
+        control.filled(length),
+        fds,
+        arrival,
+    );
+    Ok(())
 }
 
 /// Makes of what the kernel reports of one read, and takes every descriptor that it installed.
-#[inline]
 pub(super) fn take_arrived(
     bytes: usize,
     flags: libc::c_int,
     control: &[u8],
     fds: &mut Vec<OwnedFd>,
-) -> Arrived {
-    let mut arrived = Arrived {
+    arrival: &mut Arrival,
+) {
+    *arrival = Arrival {
         bytes,
         control_truncated: flags & libc::MSG_CTRUNC != 0,
         data_truncated: flags & libc::MSG_TRUNC != 0,
-        ..Arrived::default()
+        ..Arrival::NOTHING
     };
     let before = fds.len();
-    take_installed(control, fds, &mut arrived);
-    platform::after_receive(fds, before, &mut arrived);
-    arrived.fds = fds.len() - before;
-    arrived
+    take_installed(control, fds, arrival);
+    platform::after_receive(fds, before, arrival);
+    arrival.fds = fds.len() - before;
 }
 
 /// Takes ownership of every descriptor that the kernel reports in `control`.
-fn take_installed(control: &[u8], fds: &mut Vec<OwnedFd>, arrived: &mut Arrived) {
+#[inline]
+fn take_installed(control: &[u8], fds: &mut Vec<OwnedFd>, arrival: &mut Arrival) {
     for item in Decoder::new(CMSG_NATIVE, control) {
         match item {
             Item::Rights(numbers) => {
                 for number in numbers {
                     if number < 0 {
-                        arrived.refused += 1;
+                        arrival.refused += 1;
                     } else {
                         fds.push(own(number));
                     }
@@ -180,10 +241,10 @@ fn take_installed(control: &[u8], fds: &mut Vec<OwnedFd>, arrived: &mut Arrived)
             // At most one can be there; a second one is owned too and closed by being dropped.
             Item::Pidfd(numbers) => {
                 for number in numbers.filter(|number| *number >= 0) {
-                    arrived.pidfd = Some(own(number));
+                    arrival.pidfd = Some(own(number));
                 }
             }
-            Item::Credentials(credentials) => arrived.credentials = Some(credentials),
+            Item::Credentials(credentials) => arrival.credentials = Some(credentials),
             Item::Unknown { .. } => {}
         }
     }
@@ -195,7 +256,7 @@ const _: () = assert!(size_of::<IoSliceMut<'_>>() == size_of::<libc::iovec>());
 
 #[cfg(test)]
 mod tests {
-    use super::{Arrived, take_installed};
+    use super::{Arrival, take_installed};
     use crate::ancillary::{CMSG_NATIVE, encode_rights};
 
     #[test]
@@ -203,7 +264,7 @@ mod tests {
         let mut control = [0; 64];
         let refused = [-13, -1, i32::MIN];
         let length = encode_rights(CMSG_NATIVE, &mut control, refused.into_iter());
-        let (mut fds, mut arrived) = (Vec::new(), Arrived::default());
+        let (mut fds, mut arrived) = (Vec::new(), Arrival::default());
         take_installed(&control[..length.unwrap()], &mut fds, &mut arrived);
         assert_eq!((fds.len(), arrived.refused), (0, 3));
     }

@@ -61,7 +61,8 @@ pub(crate) use descriptor::{
 };
 pub(crate) use errno::errno_name;
 pub(crate) use keeper::{MAX_PORTS as MAX_KEPT_PORTS, adopts_orphans, bury, start as start_keeper};
-pub(crate) use message::{Arrived, MAX_SEVERAL, receive, send};
+pub use message::Arrival;
+pub(crate) use message::{MAX_SEVERAL, receive, send};
 pub(crate) use platform::{
     CMSG_LAYOUT, HAS_SEQPACKET, HOLD_SOCKETS_UNTIL_ACKNOWLEDGED, RECEIVES_ALL_OR_NOTHING,
     SCM_CREDENTIALS, SCM_PIDFD, SUN_PATH_CAPACITY, accept, has_seals, inode_name, new_socket,
@@ -144,18 +145,34 @@ fn check(returned: libc::c_int) -> io::Result<libc::c_int> {
 }
 
 /// The same for calls that return a count.
+#[expect(
+    clippy::inline_always,
+    reason = "compiled for size, a hot call would make a call of each of these"
+)]
+#[inline(always)]
 fn check_size(returned: libc::ssize_t) -> io::Result<usize> {
     usize::try_from(returned).map_err(|_| io::Error::last_os_error())
 }
 
 /// The one place where a call that a signal interrupted is made again.
+#[expect(
+    clippy::inline_always,
+    reason = "compiled for size, a hot call would make a call of each of these"
+)]
+#[inline(always)]
 fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if is_interruption(&error) => {}
             result => return result,
         }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn is_interruption(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Interrupted
 }
 
 #[cfg(test)]

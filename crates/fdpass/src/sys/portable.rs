@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use nix::sys::socket::{getsockopt, sockopt};
 
 use super::late;
-use super::message::{self, Arrived};
+use super::message::{self, Arrival};
 use super::{SOCK_STREAM, check, socket_type};
 
 pub(crate) use super::late::{accept, close_run, new_socket, new_socket_pair};
@@ -17,6 +17,8 @@ pub(crate) use super::linux_kernel::{
     set_pass_rights, set_socket_mode, socket_family,
 };
 
+pub(super) use super::linux_kernel::{close, recvmsg, sendmsg};
+
 pub(crate) const RECEIVE_FLAGS: i32 = 0;
 pub(crate) const HAS_SEQPACKET: bool = false;
 /// At the descriptor limit either every descriptor of a message is delivered or none.
@@ -25,7 +27,7 @@ pub(crate) const HOLD_SOCKETS_UNTIL_ACKNOWLEDGED: bool = true;
 
 thread_local! {
     /// A read that was reported as EMSGSIZE: the socket, and what the next read of it brings into the same memory.
-    static HELD_BACK: Cell<Option<(RawFd, Arrived)>> = const { Cell::new(None) };
+    static HELD_BACK: Cell<Option<(RawFd, Arrival)>> = const { Cell::new(None) };
 }
 
 /// As XNU at the descriptor limit: every descriptor is discarded, the call fails with EMSGSIZE, and the next one brings
@@ -34,19 +36,23 @@ pub(super) fn receive_once(
     socket: BorrowedFd<'_>,
     parts: &mut [IoSliceMut<'_>],
     fds: &mut Vec<OwnedFd>,
+    arrival: &mut Arrival,
     wait: bool,
-) -> io::Result<Arrived> {
+) -> io::Result<()> {
     let number = socket.as_raw_fd();
     match HELD_BACK.take() {
-        Some((held, arrived)) if held == number => return Ok(arrived),
+        Some((held, earlier)) if held == number => {
+            *arrival = earlier;
+            return Ok(());
+        }
         _ => {}
     }
-    let mut arrived = message::receive_once(socket, parts, fds, wait)?;
-    if !arrived.control_truncated {
-        return Ok(arrived);
+    message::receive_once(socket, parts, fds, arrival, wait)?;
+    if !arrival.control_truncated {
+        return Ok(());
     }
-    arrived.control_truncated = false;
-    HELD_BACK.set(Some((number, arrived)));
+    arrival.control_truncated = false;
+    HELD_BACK.set(Some((number, std::mem::take(arrival))));
     Err(io::Error::from_raw_os_error(libc::EMSGSIZE))
 }
 
@@ -72,7 +78,7 @@ fn unread(socket: BorrowedFd<'_>) -> io::Result<usize> {
 }
 
 /// Close-on-exec late, and all or nothing at the descriptor limit, as XNU has it.
-pub(crate) fn after_receive(fds: &mut Vec<OwnedFd>, before: usize, arrived: &mut Arrived) {
+pub(crate) fn after_receive(fds: &mut Vec<OwnedFd>, before: usize, arrived: &mut Arrival) {
     if arrived.control_truncated {
         fds.truncate(before);
         arrived.refused = 0;

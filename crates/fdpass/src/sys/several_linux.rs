@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
 
 use super::control::Control;
-use super::message::{Arrived, MAX_SEVERAL, empty_header, fit, receive, take_arrived, widen};
+use super::message::{Arrival, MAX_SEVERAL, empty_header, fit, receive, take_arrived, widen};
 use super::{check, platform, retry};
 use crate::ancillary::CONTROL_BYTES;
 
@@ -18,7 +18,7 @@ pub(crate) fn receive_several(
     into: &mut [u8],
     piece: usize,
     fds: &mut Vec<OwnedFd>,
-    arrived: &mut [Arrived],
+    arrived: &mut [Arrival],
 ) -> io::Result<usize> {
     let count = arrived.len().min(MAX_SEVERAL).min(into.len() / piece);
     let mut controls = [const { Control::new() }; MAX_SEVERAL];
@@ -58,18 +58,19 @@ pub(crate) fn receive_several(
         // A sandbox that does not know the call.
         Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
             let mut part = [io::IoSliceMut::new(&mut into[..piece])];
-            arrived[0] = receive(socket, &mut part, fds, false)?;
+            receive(socket, &mut part, fds, &mut arrived[0], false)?;
             return Ok(1);
         }
         read => widen(read?),
     };
     for ((header, control), arrived) in headers[..read].iter().zip(&mut controls).zip(arrived) {
         let control = control.filled(widen(header.msg_hdr.msg_controllen));
-        *arrived = take_arrived(
+        take_arrived(
             widen(header.msg_len),
             header.msg_hdr.msg_flags,
             control,
             fds,
+            arrived,
         );
     }
     Ok(read)

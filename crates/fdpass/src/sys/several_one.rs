@@ -3,7 +3,7 @@
 use std::io::{self, IoSliceMut};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use super::message::{Arrived, receive};
+use super::message::{Arrival, receive};
 
 /// Reads once, into the first `piece` bytes of `into`.
 pub(crate) fn receive_several(
@@ -11,9 +11,9 @@ pub(crate) fn receive_several(
     into: &mut [u8],
     piece: usize,
     fds: &mut Vec<OwnedFd>,
-    arrived: &mut [Arrived],
+    arrived: &mut [Arrival],
 ) -> io::Result<usize> {
     let mut part = [IoSliceMut::new(&mut into[..piece])];
-    arrived[0] = receive(socket, &mut part, fds, false)?;
+    receive(socket, &mut part, fds, &mut arrived[0], false)?;
     Ok(1)
 }

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use fdpass::descriptor;
 use fdpass::limits::MAX_FDS_PER_SEND;
-use fdpass::message::{self, Wait};
+use fdpass::message::{self, Arrival, Wait};
 use fdpass::socket::{self, SocketType};
 
 use crate::util::{
@@ -301,9 +301,12 @@ fn the_bare_receive_appends_to_what_is_in_the_list() {
         let mut fds = Vec::with_capacity(8);
         for index in 0..2 {
             send(pair.left(), b"x", &numbered_files(2)).unwrap();
-            let arrival =
-                message::receive_into(pair.right(), &mut [0; 1], &mut fds, Wait::Never).unwrap();
-            assert_eq!(arrival.unwrap().bytes, 1);
+            let mut arrival = Arrival::default();
+            let (bytes, wait) = (&mut [0; 1], Wait::Never);
+            assert!(
+                message::receive_into(pair.right(), bytes, &mut fds, &mut arrival, wait).unwrap()
+            );
+            assert_eq!((arrival.bytes, arrival.fds), (1, 2));
             assert_eq!(fds.len(), 2 * (index + 1));
         }
         assert_numbered(fds.drain(..2), 0, 2);
@@ -314,7 +317,9 @@ fn the_bare_receive_appends_to_what_is_in_the_list() {
 for_each_type! { fn the_bare_receive_leaves_the_list_alone_when_nothing_came(kind) {
     let pair = pair(kind);
     let mut fds = vec![OwnedFd::from(numbered_files(1).remove(0))];
-    let result = message::receive_into(pair.right(), &mut [0; 1], &mut fds, Wait::Never);
+    let mut arrival = Arrival::default();
+    let (bytes, wait) = (&mut [0; 1], Wait::Never);
+    let result = message::receive_into(pair.right(), bytes, &mut fds, &mut arrival, wait);
     assert!(result.unwrap_err().is_would_block());
     assert_numbered(fds, 0, 1);
 } }

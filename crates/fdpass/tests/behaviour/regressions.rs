@@ -143,7 +143,7 @@ fn a_file_called_as_a_memfd_is_shown_was_described_as_one() {
 #[test]
 fn a_list_that_was_not_empty_was_closed_with_what_came() {
     use fdpass::error::{Error, LossCause};
-    use fdpass::message::{ReceiveLimits, TruncationPolicy, Wait, receive_reusing};
+    use fdpass::message::{Arrival, ReceiveLimits, TruncationPolicy, Wait, receive_reusing};
 
     alone(|| {
         let pair = crate::util::pair(SocketType::Stream);
@@ -160,8 +160,12 @@ fn a_list_that_was_not_empty_was_closed_with_what_came() {
                 truncation,
                 wait: Wait::Never,
             };
-            let result = receive_reusing(pair.right(), &mut [0; 1], &mut fds, &limits);
-            (result, fds.len())
+            let (bytes, mut arrival) = (&mut [0; 1], Arrival::default());
+            let result = receive_reusing(pair.right(), bytes, &mut fds, &mut arrival, &limits);
+            (
+                result.map(|came| came.then_some(arrival.truncation)),
+                fds.len(),
+            )
         };
         let (result, left) = receive(1, TruncationPolicy::Error);
         let Err(Error::Truncated { truncation, .. }) = result else {
@@ -169,11 +173,11 @@ fn a_list_that_was_not_empty_was_closed_with_what_came() {
         };
         assert_eq!((truncation.arrived, truncation.sent, left), (2, Some(2), 3));
         let (result, left) = receive(1, TruncationPolicy::Partial);
-        let (_, truncation) = result.unwrap().unwrap();
+        let truncation = result.unwrap().unwrap();
         assert_eq!(truncation.descriptors, Some(LossCause::Surplus));
         assert_eq!(left, 4);
         let (result, left) = receive(2, TruncationPolicy::Error);
-        assert!(result.unwrap().unwrap().1.is_none());
+        assert!(result.unwrap().unwrap().is_none());
         assert_eq!(left, 6);
         let rest = fds.split_off(3);
         crate::util::assert_numbered(fds, 0, 3);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::event::Event;
 use super::{ESTATE, Manager, token};
-use crate::message::{self, Wait};
+use crate::message::{self, Arrival, Wait};
 use crate::prefork::WorkerId;
 use crate::prefork::held::{Connection, Held};
 use crate::prefork::peer::Peer;
@@ -103,10 +103,12 @@ impl Manager {
         if let Some((socket, _)) = &self.estates[at].keeper {
             let socket = Socket::known(socket.as_fd(), SocketType::Stream);
             for _ in 0..BUDGET {
-                match message::receive_into(socket, &mut [0; 64], &mut fds, Wait::Never) {
-                    Ok(Some(_)) => {}
+                let mut arrival = Arrival::default();
+                let (bytes, wait) = (&mut [0; 64], Wait::Never);
+                match message::receive_into(socket, bytes, &mut fds, &mut arrival, wait) {
+                    Ok(true) => {}
                     Err(error) if error.is_would_block() => break,
-                    Ok(None) | Err(_) => {
+                    Ok(false) | Err(_) => {
                         end = true;
                         break;
                     }
