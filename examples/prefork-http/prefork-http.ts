@@ -13,7 +13,8 @@ const manager = new Manager({
     ...(process.platform === 'linux' ? { deferAccept: 1 } : {}),
   },
   worker: new URL('./worker.js', import.meta.url),
-  strategy: STRATEGY === 'kernel' ? 'kernel' : 'push',
+  // Checked by the manager, which names what there is.
+  ...(STRATEGY === undefined ? {} : { strategy: STRATEGY as 'push' | 'kernel' }),
   replay: replay ? 'idempotent' : false,
   watchdog: Number(WATCHDOG),
   signals: true,

@@ -12,6 +12,8 @@ import { Random } from '../helpers/random.js';
 const times = process.env.FDPASS_SOAK === undefined ? 8 : 300;
 const timeout = times * 2_000 + 30_000;
 const SEED = 20_261_121;
+/** What is left is the request that was being executed: one at most, and seldom that. Only many kills have a mean. */
+const errorsForEachKill = times < 100 ? 1 : 0.2;
 
 /** Kills a random worker every 200 ms. @returns how many */
 async function killWorkers(manager: Parameters<typeof pidsOf>[0]): Promise<number> {
@@ -47,8 +49,7 @@ it('a killed worker costs its clients nothing it had not begun', { timeout }, as
   const { counts, errors } = await load.stop();
   expect(counts.hung).toBe(0);
   expect(counts.reset).toBe(0);
-  // What is left is the request that was being executed.
-  expect(errors).toBeLessThanOrEqual(kills);
+  expect(errors).toBeLessThanOrEqual(kills * errorsForEachKill);
   await expect.poll(() => manager.stats().held, { timeout: 5_000 }).toBe(0);
 });
 
@@ -60,7 +61,7 @@ it('a killed worker that accepts by itself costs its clients nothing it had not 
   const kills = await killWorkers(manager);
   const { counts, errors } = await load.stop();
   expect(counts.hung).toBe(0);
-  expect(errors).toBeLessThanOrEqual(kills);
+  expect(errors).toBeLessThanOrEqual(kills * errorsForEachKill);
 });
 
 it('with replay a killed worker costs nothing at all', { timeout }, async () => {
