@@ -82,33 +82,28 @@ export interface ReceivedMessage extends Disposable {
   readonly truncated?: Truncation;
 }
 
-// Keys of symbols and no private fields: those are set up by a call of their own for each message.
-const bytesKey: unique symbol = Symbol('bytes');
-const fromKey: unique symbol = Symbol('from');
-const lengthKey: unique symbol = Symbol('length');
-
 class Received implements ReceivedMessage {
-  declare readonly fds: FdList;
+  readonly fds: FdList;
   declare credentials?: MessageCredentials;
   declare pidfd?: Fd;
   declare truncated?: Truncation;
-  declare [bytesKey]: Uint8Array;
-  /** Where in the bytes the message begins, as long as they are the pool. */
-  declare [fromKey]: number;
-  declare readonly [lengthKey]: number;
+  #bytes: Uint8Array;
+  /** Where in `#bytes` the message begins, as long as they are the pool. */
+  #from: number;
+  readonly #length: number;
 
   constructor(fds: FdList, bytes: Uint8Array, from: number, length: number) {
     this.fds = fds;
-    this[bytesKey] = bytes;
-    this[fromKey] = from;
-    this[lengthKey] = length;
+    this.#bytes = bytes;
+    this.#from = from;
+    this.#length = length;
   }
 
   get data(): Uint8Array {
-    if (this[fromKey] < 0) return this[bytesKey];
-    this[bytesKey] = this[bytesKey].slice(this[fromKey], this[fromKey] + this[lengthKey]);
-    this[fromKey] = -1;
-    return this[bytesKey];
+    if (this.#from < 0) return this.#bytes;
+    this.#bytes = this.#bytes.slice(this.#from, this.#from + this.#length);
+    this.#from = -1;
+    return this.#bytes;
   }
 
   /** What the console shows: a getter would not be. */
