@@ -71,7 +71,7 @@ function unresolvedProblems({ unresolved }) {
 /** Panic messages carry source paths: none may say where the build ran. */
 function buildPaths(bytes) {
   const private_ = [root, cache, homedir(), process.env.CARGO_HOME].filter((path) => path && path.length > 1);
-  const usual = ['/.cargo/registry/', '/home/', '/Users/', '/root/'];
+  const usual = ['.cargo/registry', 'home', 'Users', 'root'].map((folder) => `/${folder}/`);
   return [...new Set([...private_, ...usual])].filter((path) => bytes.includes(path));
 }
 
