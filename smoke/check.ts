@@ -2,6 +2,8 @@
 import { closeSync, openSync, readdirSync, statSync } from 'node:fs';
 import { Fd, type FdList } from 'fdpass';
 
+/** Where this process finds its own descriptors. */
+const DESCRIPTORS = process.platform === 'linux' ? '/proc/self/fd' : '/dev/fd';
 /** A check that hangs is a failure, on whatever runtime. */
 const CHECK_MS = 20_000;
 
@@ -82,13 +84,12 @@ export function closeAll(fds: Iterable<Fd> | FdList | undefined): void {
 
 /** How many descriptors this process has open. */
 export function openDescriptors(): number {
-  return readdirSync(process.platform === 'linux' ? '/proc/self/fd' : '/dev/fd').length;
+  return readdirSync(DESCRIPTORS).length;
 }
 
 /** How many sockets this process has open; other files the runtime opens when it likes (Deno: its caches). */
 export function openSockets(): number {
-  const folder = process.platform === 'linux' ? '/proc/self/fd' : '/dev/fd';
-  return readdirSync(folder).filter((number) => isSocket(`${folder}/${number}`)).length;
+  return readdirSync(DESCRIPTORS).filter((number) => isSocket(`${DESCRIPTORS}/${number}`)).length;
 }
 
 function isSocket(path: string): boolean {

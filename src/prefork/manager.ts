@@ -10,7 +10,14 @@ import type { ManagerEvents } from './events.js';
 import { Figures } from './figures.js';
 import { Member } from './member.js';
 import { PreforkEvent } from './native-types.js';
-import { checkCount, configOf, type ManagerOptions, type Settings, settingsOf } from './options.js';
+import {
+  checkCount,
+  configOf,
+  type ManagerOptions,
+  MOST_WORKERS,
+  type Settings,
+  settingsOf,
+} from './options.js';
 import { Places } from './places.js';
 import { newSeat, pauseAfter, type Seat } from './seat.js';
 import { onSignals } from './signals.js';
@@ -148,7 +155,7 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
    * @throws {FdpassError} `ERR_FDPASS_WORKER` — a new worker ended before it was ready, three times
    */
   async scale(workers: number): Promise<void> {
-    checkCount('workers', workers, 1, 1024);
+    checkCount('workers', workers, 1, MOST_WORKERS);
     this.#needRunning('scale');
     const added: Seat[] = [];
     while (this.#seats.length < workers) {

@@ -183,6 +183,8 @@ export interface Settings extends ManagerOptions {
 
 /** How many connections a worker may be sent that it has not confirmed. */
 export const DEFAULT_IN_FLIGHT = 256;
+/** How many workers there may be. */
+export const MOST_WORKERS = 1024;
 /** The largest number that fits into everything that takes one. */
 const MOST = 0x7fff_ffff;
 
@@ -208,7 +210,7 @@ export function settingsOf(options: ManagerOptions): Settings {
   // Nothing else may be taken for a yes or a no: requests are executed twice, or are lost.
   if (replay !== false && replay !== 'idempotent') throw wrong('replay', replay, "'idempotent' or false");
   const { workers = availableParallelism(), strategy = 'push', policy = 'least-connections' } = options;
-  checkCount('workers', workers, 1, 1024);
+  checkCount('workers', workers, 1, MOST_WORKERS);
   if (strategy !== 'push' && strategy !== 'kernel') throw wrong('strategy', strategy, "'push' or 'kernel'");
   if (strategy === 'kernel' && process.platform !== 'linux')
     throw refusal(
@@ -293,15 +295,14 @@ function checkAddress(address: ListenAddress): void {
 }
 
 function checkAdmit({ admit, strategy }: ManagerOptions): void {
-  if (admit === undefined || typeof admit === 'function') {
-    if (admit === undefined || strategy !== 'kernel') return;
-  } else if (typeof admit !== 'object' || admit === null) {
-    throw wrong('admit', admit, '{ rate, burst } or a function');
-  } else {
+  if (admit === undefined) return;
+  if (typeof admit === 'object' && admit !== null) {
     const { rate, burst, addresses } = admit;
     if (!(Number.isFinite(rate) && rate > 0)) throw wrong('admit.rate', rate, 'a number above 0');
     checkCount('admit.burst', burst, 1, MOST);
     checkIf('admit.addresses', addresses, 1, MOST);
+  } else if (typeof admit !== 'function') {
+    throw wrong('admit', admit, '{ rate, burst } or a function');
   }
   // To let in whom it would refuse is worse than not to start.
   if (strategy === 'kernel')

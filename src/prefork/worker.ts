@@ -19,6 +19,7 @@ import { Finish, type Unfinished } from './finish.js';
 import { moveIn } from './listeners.js';
 import type { WorkerFacts } from './member.js';
 import { GIVEN, TO_ALL, TO_ANY, TO_MANAGER, WorkerOrder } from './native-types.js';
+import { MOST_WORKERS } from './options.js';
 import { type PeerAddress, peerAt, peerOf } from './peer.js';
 import { throwLater } from './uncaught.js';
 
@@ -66,9 +67,8 @@ const BATCH = 256;
 const ORPHAN = 5000;
 /** How long an orphan that has finished waits for what it wrote to its standard streams. */
 const LAST_WORDS = 5;
-/** How many bytes may go with a connection that is passed on, and how many workers there may be. */
+/** How many bytes may go with a connection that is passed on. */
 const MOST_PASSED = 256 * 1024;
-const MOST_WORKERS = 1024;
 const NOTHING = new Uint8Array(0);
 
 /** Takes a connection as a descriptor, which is its to close; then `info.done()` says so. */
