@@ -1,19 +1,18 @@
 // sendMessage + receiveMessage + close in one process beside a C loop that does the same. Prints Markdown.
 //
-// The two alternate within a round and the ratio is taken per round: on a shared machine absolute numbers swing by half.
+// The two alternate within a round, each in a process of its own and on the same core, and the ratio is taken per round:
+// on a shared machine absolute numbers swing by half.
 import { spawnSync } from 'node:child_process';
-import { openSync } from 'node:fs';
-import { Fd, receiveMessage, sendMessage, socketPair } from 'fdpass';
+import { fileURLToPath } from 'node:url';
 import { compileC } from './c/compile.js';
 
 const ROUNDS = Number(process.env.FDPASS_BENCH_ROUNDS ?? 15);
-const ROUND_SECONDS = 0.25;
 
-/** How many descriptors a message has, and what the ratio to C shall be at least. */
+/** How many descriptors a message has, how many messages are half a second, and what the ratio to C shall be at least. */
 const cases = [
-  { count: 1, goal: 0.85 },
-  { count: 16, goal: 1.0 },
-  { count: 253, goal: 1.2 },
+  { count: 1, messages: 120_000, goal: 0.85 },
+  { count: 16, messages: 50_000, goal: 1.0 },
+  { count: 253, messages: 6_000, goal: 1.2 },
 ];
 
 const program = compileC('sync');
@@ -21,6 +20,9 @@ if (program === undefined) {
   console.log('No C compiler (cc): there is nothing to measure beside.');
   process.exit(1);
 }
+const ours = fileURLToPath(new URL('./peers/fdpass-sync.js', import.meta.url));
+/** Pinned to one core where that can be done: moving to another one in the middle costs some rounds a tenth. */
+const pin = spawnSync('taskset', ['-c', '0', 'true']).status === 0 ? ['taskset', '-c', '0'] : [];
 
 console.log(
   `### Synchronous calls: send + receive + close in one process, 64 bytes, Node ${process.versions.node}\n`,
@@ -29,51 +31,33 @@ console.log(
   '| descriptors | messages/s | descriptors/s | beside C (close each) | goal | beside C (close_range) |',
 );
 console.log('|---:|---:|---:|---:|---:|---:|');
-for (const { count, goal } of cases) {
-  const { rate, plain, range } = compare(program, count);
+for (const { count, messages, goal } of cases) {
+  const { rate, plain, range } = compare(program, count, messages);
   console.log(
     `| ${count} | ${thousands(rate)} | ${thousands(rate * count)} | ${plain.toFixed(2)}× | ${goal.toFixed(2)}× | ${range.toFixed(2)}× |`,
   );
 }
 console.log(`\nMedians of ${ROUNDS} rounds; the ratio is of messages a second within a round.\n`);
 
-function compare(c: string, count: number): { rate: number; plain: number; range: number } {
-  const fds = Array.from({ length: count }, () => Fd.adopt(openSync('/dev/null', 'r')));
-  const messages = Math.ceil((20_000 * ROUND_SECONDS) / loop(fds, 20_000 / (count + 1)) / (count + 1));
+function compare(c: string, count: number, messages: number): { rate: number; plain: number; range: number } {
   const rates: number[] = [];
   const plain: number[] = [];
   const range: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    const c1 = runC(c, count, messages, 'plain');
-    const ours = loop(fds, messages);
-    const c2 = runC(c, count, messages, 'range');
-    rates.push(messages / ours);
-    plain.push(c1 / ours);
-    range.push(c2 / ours);
+    const c1 = seconds(c, count, messages, 'plain');
+    const taken = seconds(process.execPath, ours, count, messages);
+    const c2 = seconds(c, count, messages, 'range');
+    rates.push(messages / taken);
+    plain.push(c1 / taken);
+    range.push(c2 / taken);
   }
-  for (const fd of fds) fd.close();
   return { rate: median(rates), plain: median(plain), range: median(range) };
 }
 
-function loop(fds: Fd[], messages: number): number {
-  const [left, right] = socketPair();
-  const bytes = new Uint8Array(64);
-  const start = performance.now();
-  for (let i = 0; i < messages; i++) {
-    sendMessage(left, bytes, fds);
-    const message = receiveMessage(right);
-    if (message?.fds.length !== fds.length) throw new Error('The message did not arrive whole');
-    message.fds.close();
-  }
-  const seconds = (performance.now() - start) / 1000;
-  left.close();
-  right.close();
-  return seconds;
-}
-
-function runC(c: string, count: number, messages: number, close: 'plain' | 'range'): number {
-  const { stdout, status } = spawnSync(c, [String(count), String(messages), close], { encoding: 'utf8' });
-  if (status !== 0) throw new Error('The C loop failed');
+function seconds(...command: readonly (string | number)[]): number {
+  const [first = '', ...rest] = [...pin, ...command.map(String)];
+  const { stdout, status } = spawnSync(first, rest, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${command[0]} failed`);
   return Number(stdout);
 }
 

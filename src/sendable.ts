@@ -57,6 +57,17 @@ export interface Collecting {
  * @internal
  */
 export function collect(fds: Iterable<Sendable>, how: Collecting): number {
+  const only = Array.isArray(fds) && fds.length === 1 ? (fds[0] as Sendable) : undefined;
+  // The usual message has one, and nothing of the user runs while an `Fd` is looked at.
+  if (only instanceof Fd && free !== undefined) {
+    free[0] = needNumber(how.operation, only);
+    if (numbers !== free) numbers = free;
+    return 1;
+  }
+  return collectAll(fds, how);
+}
+
+function collectAll(fds: Iterable<Sendable>, how: Collecting): number {
   const room = free;
   free = undefined;
   try {
