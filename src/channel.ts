@@ -13,9 +13,10 @@ import type {
   Outgoing,
   ValueChannelOptions,
 } from './channel/types.js';
+import { checkOptions } from './check-options.js';
 import { type Codec, type CodecName, type Wire, wireIn } from './codec.js';
 import type { PeerCredentials } from './credentials.js';
-import { calling, checkOptions, type FdpassError, fromNative, refusal, shown } from './errors.js';
+import { calling, type FdpassError, fromNative, refusal, shown } from './errors.js';
 import { Fate, Fd, forgetNumber, needNumber } from './fd.js';
 import type { Message } from './message.js';
 import { native } from './native.js';

@@ -1,4 +1,5 @@
-import { checkOptions, refusal, shown } from './errors.js';
+import { checkOptions } from './check-options.js';
+import { refusal, shown } from './errors.js';
 import type { FdList } from './fd-list.js';
 import { runtime } from './runtime.js';
 import type { Sendable } from './sendable.js';

@@ -128,13 +128,6 @@ Object.defineProperty(AbortError.prototype, 'name', {
   configurable: true,
 });
 
-/** Options are an object or absent; anything else would be taken for none, or fail without a code. */
-export function checkOptions(operation: string, options: unknown): void {
-  if (typeof options === 'object' && options !== null) return;
-  const message = `Cannot ${operation}: options cannot be ${shown(options)}. Give an object, or leave them out`;
-  throw refusal('ERR_FDPASS_INVALID_ARGUMENT', message);
-}
-
 /** The value in an error message: short, and never the content of an object. */
 export function shown(value: unknown): string {
   if (typeof value === 'string') return value.length > 40 ? `'${value.slice(0, 40)}\u2026'` : `'${value}'`;

@@ -29,17 +29,15 @@ export { type ListenOptions, listen } from './listen.js';
 export { Listener, type ListenerEvents } from './listener.js';
 export type { Message } from './message.js';
 export type { HasFd } from './node-objects.js';
-export type { Sendable } from './sendable.js';
 export {
   type ReceivedMessage,
   type ReceiveMessageOptions,
   receiveMessage,
-  type SendMessageOptions,
-  type SocketType,
-  sendMessage,
-  socketPair,
   type Truncation,
-} from './socket.js';
+} from './receive-message.js';
+export { type SendMessageOptions, sendMessage } from './send-message.js';
+export type { Sendable } from './sendable.js';
+export { type SocketType, socketPair } from './socket-pair.js';
 export { type ChildWithChannel, spawnWithChannel } from './spawn.js';
 export { detachForThread } from './thread.js';
 export type { ChannelToken, FdToken, MessageToken, ThreadToken } from './thread-token.js';

@@ -2,6 +2,7 @@
 import type { Socket as DatagramSocket } from 'node:dgram';
 import type { Server, Socket } from 'node:net';
 import { refusal, shown } from './errors.js';
+import { MAX_INT } from './limits.js';
 
 /** Anything that says the number of its descriptor, as `FileHandle`, the streams of `node:fs` and terminals do. */
 export interface HasFd {
@@ -10,9 +11,6 @@ export interface HasFd {
 
 /** What has a descriptor and is not of this library. Only the sockets and servers can be moved; the rest is lent. */
 export type NodeSource = number | HasFd | Socket | Server | DatagramSocket;
-
-/** The largest number a descriptor can have: the kernel's `int`. */
-const MAX_NUMBER = 0x7fff_ffff;
 
 /** What happens to the descriptor: a copy of it is lent, or it moves for good. */
 export type Use = 'lend' | 'move';
@@ -37,10 +35,10 @@ interface NodeSocket {
 
 /** A number that can be a descriptor. */
 export function checkNumber(operation: string, fd: number): number {
-  if (fd >= 0 && fd <= MAX_NUMBER && Number.isInteger(fd)) return fd;
+  if (fd >= 0 && fd <= MAX_INT && Number.isInteger(fd)) return fd;
   throw refusal(
     'ERR_FDPASS_BAD_FD',
-    `Cannot ${operation} ${fd}: a descriptor is an integer from 0 to ${MAX_NUMBER}. Give the number of an open one`,
+    `Cannot ${operation} ${fd}: a descriptor is an integer from 0 to ${MAX_INT}. Give the number of an open one`,
   );
 }
 

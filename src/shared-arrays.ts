@@ -60,8 +60,22 @@ export let pool: Uint8Array = new Uint8Array(POOL_BYTES);
  */
 export let pooled = 0;
 
+const { socket: SOCKET, kind: KIND, count: COUNT, timeout: TIMEOUT } = SHEET;
+
 native.messageSetup(usual, buffer, arrived, sheet, outgoing);
 native.messagePool(pool);
+
+/**
+ * Writes into the {@link sheet} what a call for one message is asked.
+ *
+ * @internal
+ */
+export function ask(socket: number, kind: number, count: number, timeout: number): void {
+  sheet[SOCKET] = socket;
+  sheet[KIND] = kind;
+  sheet[COUNT] = count;
+  sheet[TIMEOUT] = timeout;
+}
 
 /**
  * Makes room in the pool for a short message.

@@ -1,5 +1,6 @@
+import { checkOptions } from '../check-options.js';
 import type { Wire } from '../codec.js';
-import { AbortError, checkOptions, type FdpassError, fromNative, refusal } from '../errors.js';
+import { AbortError, type FdpassError, fromNative, refusal } from '../errors.js';
 import { FdList } from '../fd-list.js';
 import { native } from '../native.js';
 import { SEND_ACK, SEND_MOVE, SEND_SHEET } from '../native-types.js';

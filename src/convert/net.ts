@@ -1,5 +1,6 @@
 import type { NetConnectOpts, Server, Socket } from 'node:net';
-import { calling, checkOptions, refusal, shown } from '../errors.js';
+import { checkOptions } from '../check-options.js';
+import { calling, refusal, shown } from '../errors.js';
 import type { FdInfo } from '../inspect.js';
 import { runtime } from '../runtime.js';
 import { unsupportedHere, wrongKind } from './kind.js';

@@ -1,48 +1,25 @@
+import { checkInteger, checkOptions, timeoutOf, wrongOption } from './check-options.js';
 import { type MessageCredentials, socketNumber } from './credentials.js';
-import { calling, checkOptions, FdpassError, fromNative, refusal, shown } from './errors.js';
+import { fromNative, refusal } from './errors.js';
 import { Fd, needSocketKind, ownNumber, peekNumber } from './fd.js';
 import { type FdList, ownList } from './fd-list.js';
+import { MAX_FDS, MAX_INT } from './limits.js';
 import { native } from './native.js';
 import { SHEET, SHORT_BYTES } from './native-types.js';
-import { type Collecting, collect, listed, Move, numbers, type Sendable } from './sendable.js';
-import { arrived, buffer, pool, pooled, preparePool, sheet, takeFromPool, usual } from './shared-arrays.js';
+import { arrived, ask, buffer, pool, pooled, preparePool, sheet, takeFromPool } from './shared-arrays.js';
 
-/** The kinds of Unix domain sockets, numbered as the binding has them. */
-const KINDS = { stream: 1, datagram: 2, seqpacket: 3 } as const;
-
-/** What a pair of sockets keeps together: bytes, or messages without or with a connection (Linux). */
-export type SocketType = keyof typeof KINDS;
-
-/** The most descriptors in one message: `SCM_MAX_FD` of Linux, and kept to on macOS. */
-const MAX_FDS = 253;
 /** A larger buffer than this is made for one call and not kept. */
 const KEPT_BYTES = 1024 * 1024;
-/** The longest wait: the kernel's `int` of milliseconds. */
-const MAX_TIMEOUT = 0x7fff_ffff;
 
 const inspected = Symbol.for('nodejs.util.inspect.custom');
 /** For those who ask for more; grows up to {@link KEPT_BYTES}. */
 let largeBuffer = buffer;
 
 // Looked up once: the object of the binding is a slow one, and these are called for every message.
-const { sendHere, sendMessage: sendFrom, receiveHere, receiveMessage: receiveInto } = native;
-const { socket: SOCKET, kind: KIND, count: COUNT, timeout: TIMEOUT, pooled: POOLED } = SHEET;
-const { bytes: BYTES, fds: FDS, flags: FLAGS } = SHEET;
+const { receiveHere, receiveMessage: receiveInto } = native;
+const { pooled: POOLED, bytes: BYTES, fds: FDS, flags: FLAGS, count: COUNT } = SHEET;
 /** The bits of `flags` that say what was lost. */
 const LOST = 15;
-
-/** How a message is sent. */
-export interface SendMessageOptions {
-  /**
-   * `true` moves every descriptor, a list moves those: their `Fd`s are closed here once the kernel has taken the message.
-   * Nothing moves when the call throws. Default: all are borrowed.
-   */
-  readonly transfer?: boolean | Iterable<Sendable>;
-  /** Milliseconds to wait for room; 0 never waits. Default: as the descriptor is set (a blocking socket waits). */
-  readonly timeout?: number;
-  /** `'send'`: sends a `net.Socket` although Node has read bytes from it; those stay in the socket here. */
-  readonly readAhead?: 'refuse' | 'send';
-}
 
 /** How a message is received. */
 export interface ReceiveMessageOptions {
@@ -118,79 +95,6 @@ class Received implements ReceivedMessage {
 }
 
 /**
- * Makes two connected Unix domain sockets, close-on-exec, both yours. `socketpair(2)`.
- *
- * @param type `'stream'` (default), `'datagram'`, or `'seqpacket'` (Linux)
- * @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — no such type
- * @throws {FdpassError} `ERR_FDPASS_UNSUPPORTED` — `'seqpacket'` on macOS
- * @throws {FdpassError} `EMFILE`, `ENFILE` — no free descriptor
- * @example
- * ```ts
- * import { socketPair } from 'fdpass';
- *
- * const [left, right] = socketPair('datagram');
- * left.close();
- * right.close();
- * ```
- */
-export function socketPair(type: SocketType = 'stream'): [Fd, Fd] {
-  const kind = typeof type === 'string' && Object.hasOwn(KINDS, type) ? KINDS[type] : undefined;
-  if (kind === undefined)
-    throw wrongOption('make a socket pair', 'type', type, Object.keys(KINDS).join(', '));
-  const [left, right] = calling(() => native.socketPair(kind));
-  return [ownNumber(left, kind), ownNumber(right, kind)];
-}
-
-/**
- * Sends one message: `data` with copies of `fds`. Borrows them: the caller still owns every descriptor and may close it at
- * once. `transfer` moves them instead. `sendmsg(2)`.
- *
- * On a stream socket fewer bytes may be taken than were given: **the descriptors have gone with the first**, so send the
- * rest without them.
- *
- * @param fds at most 253; an `FdList` is looked at, not taken
- * @returns how many bytes the kernel took
- * @throws {FdpassError} `ERR_FDPASS_TOO_MANY_FDS` — more than 253
- * @throws {FdpassError} `ERR_FDPASS_EMPTY_PAYLOAD` — descriptors with zero bytes on a stream
- * @throws {FdpassError} `ERR_FDPASS_NOT_UNIX_SOCKET`, `ERR_FDPASS_KIND` — `socket` is no Unix domain socket
- * @throws {FdpassError} `ERR_FDPASS_BAD_FD`, `ERR_FDPASS_FD_CLOSED` — of `socket` or one of `fds`
- * @throws {FdpassError} `ERR_FDPASS_NOT_SENDABLE` — of `fds`, with the reason
- * @throws {FdpassError} `ERR_FDPASS_INVALID_TRANSFER`, `ERR_FDPASS_NEEDS_ACK` — of `transfer`
- * @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — another argument is of the wrong type or out of range
- * @throws {FdpassError} `ERR_FDPASS_TIMEOUT` — no room within `timeout`
- * @throws {FdpassError} `EAGAIN` — no room, and the socket does not wait
- * @throws {FdpassError} `EPIPE`, `ECONNRESET` — the peer is gone
- * @throws {FdpassError} `ETOOMANYREFS` — too many descriptors of this user are in flight: let the receiver take some
- * @throws {FdpassError} `EMSGSIZE` — a datagram too long
- * @throws {FdpassError} `EBADF` — a number is not open
- * @example
- * ```ts
- * import { openSync } from 'node:fs';
- * import { Fd, receiveMessage, sendMessage, socketPair } from 'fdpass';
- *
- * const [left, right] = socketPair();
- * const file = Fd.adopt(openSync('/dev/null', 'r'));
- * sendMessage(left, 'here', [file], { transfer: true });
- * console.log(file.closed); // true: it has moved
- * receiveMessage(right)?.fds.close();
- * left.close();
- * right.close();
- * ```
- */
-export function sendMessage(
-  socket: Fd | number,
-  data: Uint8Array | string,
-  fds?: Iterable<Sendable>,
-  options?: SendMessageOptions,
-): number {
-  const kind = socket instanceof Fd ? needSocketKind('send on', socket) : 0;
-  const number = socket instanceof Fd ? peekNumber(socket) : socketNumber('send on', socket);
-  const bytes = bytesOf(data);
-  if (options !== undefined) return sendWith(number, kind, bytes, fds, options);
-  return send(number, kind, bytes, fds === undefined ? 0 : collect(fds, lending), -1);
-}
-
-/**
  * Receives one message; its descriptors are close-on-exec and yours. `recvmsg(2)`.
  *
  * On a stream socket: what is there, up to the end of the first bytes that carry descriptors.
@@ -229,64 +133,6 @@ export function receiveMessage(
   return length < 0 ? undefined : deliver(buffer, length, 'error');
 }
 
-/** For messages: which operation, how many descriptors. */
-const lending: Collecting = { operation: 'send', limit: MAX_FDS, unread: false };
-const lendingUnread: Collecting = { ...lending, unread: true };
-
-function sendWith(
-  socket: number,
-  kind: number,
-  bytes: Uint8Array,
-  fds: Iterable<Sendable> | undefined,
-  options: SendMessageOptions,
-): number {
-  checkOptions('send', options);
-  const timeout = timeoutOf('send', options.timeout);
-  const how = readAheadOf(options.readAhead) ? lendingUnread : lending;
-  const { transfer = false } = options;
-  if (transfer === false)
-    return send(socket, kind, bytes, fds === undefined ? 0 : collect(fds, how), timeout);
-
-  const items = listed(fds, how);
-  const move = Move.plan(items, transfer, how);
-  refuseUnacknowledged(move);
-  const sent = send(socket, kind, bytes, collect(items, how), timeout);
-  move.complete();
-  return sent;
-}
-
-function send(socket: number, kind: number, bytes: Uint8Array, count: number, timeout: number): number {
-  const fds = count === 0 ? usual : numbers;
-  ask(socket, kind, count, timeout);
-  try {
-    if (fds === usual) sendHere(bytes);
-    else sendFrom(bytes, fds);
-  } catch (thrown) {
-    throw explained(thrown, fds, count);
-  }
-  return sheet[BYTES] ?? 0;
-}
-
-/** The kernel does not say which number is not open. */
-function explained(thrown: unknown, fds: Int32Array, count: number): unknown {
-  const error = fromNative(thrown);
-  if (!(error instanceof FdpassError) || error.code !== 'EBADF') return error;
-  const bad = fds.subarray(0, count).find((number) => !native.isOpen(number));
-  if (bad === undefined) return error;
-  const message = `Cannot send the descriptor ${bad}: it is not open. Send it before it is closed`;
-  return new FdpassError('EBADF', message, { errno: error.errno, syscall: error.syscall });
-}
-
-/** macOS drops what is in flight of a socket whose last other copy is closed; a raw send cannot wait for the receiver. */
-function refuseUnacknowledged(move: Move): void {
-  if (!native.holdsSockets()) return;
-  const isSocket = (number: number): boolean => /^(tcp|udp|unix)$/.test(native.describe(number).kind);
-  const socket = move.numbers.find(isSocket);
-  if (socket === undefined) return;
-  const message = `Cannot move the socket ${socket} by sendMessage() on macOS: it must stay open here until it has arrived. Use a channel, or lend it and close it when the receiver has answered`;
-  throw refusal('ERR_FDPASS_NEEDS_ACK', message);
-}
-
 function receiveWith(
   socket: number,
   kind: number,
@@ -295,7 +141,7 @@ function receiveWith(
   checkOptions('receive', options);
   const timeout = timeoutOf('receive', options.timeout);
   const { maxBytes = buffer.length, maxFds = MAX_FDS, truncation = 'error' } = options;
-  checkInteger('receive', 'maxBytes', maxBytes, 1, MAX_TIMEOUT);
+  checkInteger('receive', 'maxBytes', maxBytes, 1, MAX_INT);
   checkInteger('receive', 'maxFds', maxFds, 0, MAX_FDS);
   if (truncation !== 'error' && truncation !== 'partial')
     throw wrongOption('receive', 'truncation', truncation, 'error, partial');
@@ -315,13 +161,6 @@ function receive(socket: number, kind: number, into: Uint8Array, maxFds: number,
     throw fromNative(thrown);
   }
   return sheet[BYTES] ?? 0;
-}
-
-function ask(socket: number, kind: number, count: number, timeout: number): void {
-  sheet[SOCKET] = socket;
-  sheet[KIND] = kind;
-  sheet[COUNT] = count;
-  sheet[TIMEOUT] = timeout;
 }
 
 /** Makes a message of what `receive` left in the scratch arrays: from here on the list owns the descriptors. */
@@ -379,13 +218,6 @@ function truncationError({ descriptors, sent, received }: Truncation, data: Uint
   return refusal('ERR_FDPASS_TRUNCATED', message, { data, sent, received });
 }
 
-function bytesOf(data: Uint8Array | string): Uint8Array {
-  if (data instanceof Uint8Array) return data;
-  if (typeof data === 'string') return Buffer.from(data);
-  const message = `Cannot send ${shown(data)}: expected a Uint8Array or a string. Encode it first`;
-  throw refusal('ERR_FDPASS_INVALID_ARGUMENT', message);
-}
-
 /** The shared buffer while it is large enough; it grows up to a bound. */
 function roomFor(bytes: number): Uint8Array {
   if (bytes === buffer.length) return buffer;
@@ -393,26 +225,4 @@ function roomFor(bytes: number): Uint8Array {
   const larger = new Uint8Array(bytes);
   if (bytes <= KEPT_BYTES) largeBuffer = larger;
   return larger;
-}
-
-function timeoutOf(operation: string, timeout: number | undefined): number {
-  if (timeout === undefined) return -1;
-  checkInteger(operation, 'timeout', timeout, 0, MAX_TIMEOUT);
-  return timeout;
-}
-
-function readAheadOf(readAhead: SendMessageOptions['readAhead']): boolean {
-  if (readAhead !== undefined && readAhead !== 'refuse' && readAhead !== 'send')
-    throw wrongOption('send', 'readAhead', readAhead, 'refuse, send');
-  return readAhead === 'send';
-}
-
-function checkInteger(operation: string, name: string, value: number, least: number, most: number): void {
-  if (!Number.isInteger(value) || value < least || value > most)
-    throw wrongOption(operation, name, value, `an integer from ${least} to ${most}`);
-}
-
-function wrongOption(operation: string, name: string, value: unknown, allowed: string): Error {
-  const message = `Cannot ${operation}: ${name} is ${shown(value)}. Allowed: ${allowed}`;
-  return refusal('ERR_FDPASS_INVALID_ARGUMENT', message);
 }

@@ -1,7 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { inspect } from 'node:util';
-import { Fd, FdpassError, receiveMessage, sendMessage, socketPair } from 'fdpass';
+import { Fd, FdpassError, receiveMessage, sendMessage } from 'fdpass';
 import { describe, expect, it } from 'vitest';
 import {
   closing,
@@ -11,7 +11,6 @@ import {
   nullFd,
   nullFds,
   pair,
-  portable,
   readAll,
   received,
   socketTypes,
@@ -19,27 +18,6 @@ import {
 import { countDescriptors } from './helpers/leaks.js';
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
-
-describe('socketPair', () => {
-  it.each(socketTypes)('makes two connected %s sockets, close-on-exec', (type) => {
-    const [left, right] = pair(type);
-    for (const end of [left, right])
-      expect(end.describe()).toMatchObject({ kind: 'unix', socketType: type, listening: false });
-    sendMessage(left, 'ping');
-    expect(text(received(right).data)).toBe('ping');
-  });
-
-  it('refuses a type that there is not', () => {
-    expect(() => socketPair('toString' as never)).toThrow(/'toString'.*stream, datagram, seqpacket/);
-    for (const type of [1, null, [Symbol('x')], Object.create(null)])
-      expect(codeOf(() => socketPair(type as never))).toBe('ERR_FDPASS_INVALID_ARGUMENT');
-  });
-
-  // Only macOS, and its code path on Linux, lack it.
-  it.runIf(portable)('says that this system has no seqpacket', () => {
-    expect(codeOf(() => socketPair('seqpacket'))).toBe('ERR_FDPASS_UNSUPPORTED');
-  });
-});
 
 describe.each(socketTypes)('a message over %s', (type) => {
   it.each([0, 1, 2, 16, 99, 252, 253])('carries %i descriptors', (count) => {

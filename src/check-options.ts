@@ -1,0 +1,34 @@
+import { refusal, shown } from './errors.js';
+import { MAX_INT } from './limits.js';
+
+/** Options are an object or absent; anything else would be taken for none, or fail without a code. */
+export function checkOptions(operation: string, options: unknown): void {
+  if (typeof options === 'object' && options !== null) return;
+  const message = `Cannot ${operation}: options cannot be ${shown(options)}. Give an object, or leave them out`;
+  throw refusal('ERR_FDPASS_INVALID_ARGUMENT', message);
+}
+
+/** How long a call may wait, as the binding takes it: -1 is as the descriptor is set. */
+export function timeoutOf(operation: string, timeout: number | undefined): number {
+  if (timeout === undefined) return -1;
+  checkInteger(operation, 'timeout', timeout, 0, MAX_INT);
+  return timeout;
+}
+
+/** Refuses what is no integer from `least` to `most`. */
+export function checkInteger(
+  operation: string,
+  name: string,
+  value: number,
+  least: number,
+  most: number,
+): void {
+  if (!Number.isInteger(value) || value < least || value > most)
+    throw wrongOption(operation, name, value, `an integer from ${least} to ${most}`);
+}
+
+/** The error for an option that is none of the `allowed`. */
+export function wrongOption(operation: string, name: string, value: unknown, allowed: string): Error {
+  const message = `Cannot ${operation}: ${name} is ${shown(value)}. Allowed: ${allowed}`;
+  return refusal('ERR_FDPASS_INVALID_ARGUMENT', message);
+}
