@@ -1,11 +1,11 @@
 import { EventEmitter } from 'node:events';
 import type { ArrivedMessage } from './channel/arrived-message.js';
-import { claimChannel } from './channel/claim.js';
-import { type ChannelOptions, configOf } from './channel/config.js';
+import { claimChannel, type ParkedChannel } from './channel/claim.js';
 import { type Host, Inbox } from './channel/inbox.js';
 import { MessageIterator } from './channel/iterator.js';
+import { openChannel, openNumber, settingsOf } from './channel/open.js';
 import { channelClosed, Outbox, type SendOptions } from './channel/outbox.js';
-import { type Endpoint, prepareEnvironment, register, unregister } from './channel/registry.js';
+import { type Endpoint, register, unregister } from './channel/registry.js';
 import type {
   AnyChannelOptions,
   BytesChannelOptions,
@@ -14,10 +14,10 @@ import type {
   ValueChannelOptions,
 } from './channel/types.js';
 import { checkOptions } from './check-options.js';
-import { type Codec, type CodecName, type Wire, wireIn } from './codec.js';
+import type { Codec, Wire } from './codec.js';
 import type { PeerCredentials } from './credentials.js';
 import { calling, type FdpassError, fromNative, refusal, shown } from './errors.js';
-import { Fate, Fd, forgetNumber, needNumber } from './fd.js';
+import { Fd } from './fd.js';
 import type { Message } from './message.js';
 import { native } from './native.js';
 import { ChannelEvent } from './native-types.js';
@@ -30,13 +30,6 @@ import { CLAIM_WITHIN, checkedToken, type ThreadToken } from './thread-token.js'
 // Makes channels; set where the private constructor is visible.
 let make: <T>(handle: number, wire: Wire<T>, messages: Iterable<ArrivedMessage<T>>) => Channel<T>;
 let park: (channel: Channel<unknown>) => ParkedChannel;
-
-/** A live channel on its way to another thread. */
-export interface ParkedChannel {
-  readonly token: number;
-  readonly codec: CodecName | number;
-  readonly messages: readonly ArrivedMessage<unknown>[];
-}
 
 /**
  * A connection on which messages arrive in order, each whole together with its descriptors, or as a clear error.
@@ -133,10 +126,9 @@ export class Channel<T = Uint8Array>
   /** Opens a channel of bytes on a connected Unix stream socket, which moves into it. Throws as the form with a codec does. */
   static from(socket: Fd | number, options?: BytesChannelOptions): Channel;
   static from<T>(socket: Fd | number, options: AnyChannelOptions<T> = {}): Channel<T> {
-    const wire = wireIn('open a channel', options);
-    const config = configOf(options, wire.id, false);
-    if (socket instanceof Fd) return openChannel(socket, wire, config, options);
-    if (typeof socket === 'number') return openNumber(socket, wire, config, options);
+    const settings = settingsOf(options, false);
+    if (socket instanceof Fd) return make(openChannel(socket, settings), settings.wire, []);
+    if (typeof socket === 'number') return make(openNumber(Fd.adopt(socket), settings), settings.wire, []);
     throw refusal(
       'ERR_FDPASS_INVALID_ARGUMENT',
       `Cannot open a channel on ${shown(socket)}: give an Fd or a number. Of a Node stream, descriptors would be lost`,
@@ -154,15 +146,8 @@ export class Channel<T = Uint8Array>
   /** The channel of bytes to the process that started this one, once. Throws as the form with a codec does. */
   static fromParent(options?: BytesChannelOptions): Channel;
   static fromParent<T>(options: AnyChannelOptions<T> = {}): Channel<T> {
-    const wire = wireIn('open a channel', options);
-    const config = configOf(options, wire.id, false);
-    const socket = inheritedSocket();
-    try {
-      return openChannel(socket, wire, config, options);
-    } catch (error) {
-      socket.release();
-      throw error;
-    }
+    const settings = settingsOf(options, false);
+    return make(openNumber(inheritedSocket(), settings), settings.wire, []);
   }
 
   /**
@@ -497,8 +482,8 @@ export class Channel<T = Uint8Array>
  * @internal
  */
 export function channelOn<T>(fd: Fd, options: AnyChannelOptions<T>, ours: boolean): Channel<T> {
-  const wire = wireIn('open a channel', options);
-  return openChannel(fd, wire, configOf(options, wire.id, ours), options);
+  const settings = settingsOf(options, ours);
+  return make(openChannel(fd, settings), settings.wire, []);
 }
 
 /**
@@ -508,39 +493,6 @@ export function channelOn<T>(fd: Fd, options: AnyChannelOptions<T>, ours: boolea
  */
 export function parkChannel(channel: Channel<unknown>): ParkedChannel {
   return park(channel);
-}
-
-function openNumber<T>(
-  number: number,
-  wire: Wire<T>,
-  config: Float64Array,
-  options: ChannelOptions,
-): Channel<T> {
-  const fd = Fd.adopt(number);
-  try {
-    return openChannel(fd, wire, config, options);
-  } catch (error) {
-    fd.release();
-    throw error;
-  }
-}
-
-function openChannel<T>(fd: Fd, wire: Wire<T>, config: Float64Array, { accept }: ChannelOptions): Channel<T> {
-  prepareEnvironment();
-  const number = needNumber('open a channel', fd);
-  const handle = calling(() => native.channelOpen(number, config));
-  forgetNumber(fd, Fate.channel);
-  if (accept?.maxFds === 0) refuseDescriptors(handle);
-  return make(handle, wire, []);
-}
-
-/** Where the kernel can (Linux 6.16), the sender is told at once; elsewhere descriptors are closed as they come. */
-function refuseDescriptors(handle: number): void {
-  try {
-    native.setPassRights(native.channelSocket(handle), false);
-  } catch {
-    // No such option here: the limit of the channel does it.
-  }
 }
 
 function spoken(operation: string): FdpassError {

@@ -1,9 +1,16 @@
-import { type Codec, type Wire, wireOf } from '../codec.js';
+import { type Codec, type CodecName, type Wire, wireOf } from '../codec.js';
 import { calling, FdpassError, refusal } from '../errors.js';
 import { native } from '../native.js';
 import type { ChannelToken, MessageToken } from '../thread-token.js';
 import { ArrivedMessage } from './arrived-message.js';
 import { prepareEnvironment } from './registry.js';
+
+/** A live channel on its way to another thread. */
+export interface ParkedChannel {
+  readonly token: number;
+  readonly codec: CodecName | number;
+  readonly messages: readonly ArrivedMessage<unknown>[];
+}
 
 /** A live channel that arrived in this thread. */
 export interface Claimed<T> {
