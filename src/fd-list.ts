@@ -1,9 +1,10 @@
 import { constructionStack } from './debug.js';
 import { refusal, shown } from './errors.js';
 import { closeBecause, Fate, type FateText, type Fd, forgetNumber, ownNumber, peekNumber } from './fd.js';
+import { NumbersGuard } from './guards.js';
 import { native } from './native.js';
 import { checkOwn, OWN } from './own-constructor.js';
-import { type Guard, SafetyNet, warnForgotten } from './safety-net.js';
+import { type Guard, SafetyNet } from './safety-net.js';
 
 /** How many numbers are allocated together for lists that keep theirs. */
 const STORAGE = 2048;
@@ -13,29 +14,6 @@ const { closeFd, closeMany } = native;
 
 let storage: Int32Array = new Int32Array(STORAGE);
 let used = 0;
-
-/** Stands for the numbers of a list that was garbage-collected; what was taken or closed is -1 there. */
-class ListGuard implements Guard {
-  readonly #numbers: Int32Array;
-  readonly #from: number;
-  readonly #to: number;
-  readonly #stack: string | undefined;
-
-  constructor(numbers: Int32Array, from: number, to: number, stack: string | undefined) {
-    this.#numbers = numbers;
-    this.#from = from;
-    this.#to = to;
-    this.#stack = stack;
-  }
-
-  forgotten(): void {
-    const open = this.#numbers.subarray(this.#from, this.#to).filter((number) => number >= 0).length;
-    if (open === 0) return;
-    closeMany(this.#numbers, this.#from, this.#to);
-    const rest = 'They are closed now: call close() on the list or its message, or declare it with `using`';
-    warnForgotten(`A message with ${open} descriptors nobody took`, rest, this.#stack);
-  }
-}
 
 // What the other modules of the package may do with a list; set where private fields are visible.
 let make: (numbers: Int32Array, from: number, count: number) => FdList;
@@ -271,7 +249,8 @@ export class FdList implements Iterable<Fd>, Disposable {
   }
 
   #guard(): Guard {
-    return new ListGuard(this.#numbers, this.#from, this.#from + this.length, this.#stack);
+    const remedy = 'call close() on the list or its message, or declare it with `using`';
+    return new NumbersGuard(this.#numbers, this.#from, this.#from + this.length, remedy, this.#stack);
   }
 }
 

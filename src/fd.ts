@@ -7,12 +7,13 @@ import { type ServerOptions, type SocketOptions, toServer, toSocket } from './co
 import { constructionStack } from './debug.js';
 import { takenFromDeno } from './deno.js';
 import { calling, FdpassError, fromNative, refusal, shown } from './errors.js';
+import { FdGuard } from './guards.js';
 import { describeNumber, type FdInfo, type FdStats } from './inspect.js';
 import { native } from './native.js';
 import { checkNumber, numberOf } from './node-objects.js';
 import { checkOwn, OWN } from './own-constructor.js';
 import { runtime } from './runtime.js';
-import { type Guard, SafetyNet, warnForgotten } from './safety-net.js';
+import { type Guard, SafetyNet } from './safety-net.js';
 import type { Sendable } from './sendable.js';
 import { checkedToken, type ThreadToken } from './thread-token.js';
 
@@ -40,32 +41,6 @@ let guardOf: (fd: Fd) => Guard;
 
 // Looked up once: the object of the binding is a slow one.
 const { closeFd } = native;
-
-/** Stands for the descriptor of an `Fd` that was garbage-collected. */
-class FdGuard implements Guard {
-  number: number;
-  /** Whether the number was handed out: it may be someone else's by now, so that it must not be closed. */
-  exposed: boolean;
-  readonly #stack: string | undefined;
-
-  constructor(number: number, exposed: boolean, stack: string | undefined) {
-    this.number = number;
-    this.exposed = exposed;
-    this.#stack = stack;
-  }
-
-  forgotten(): void {
-    const { number } = this;
-    if (number < 0) return;
-    this.number = -1;
-    if (this.exposed) native.letGo(number);
-    else native.closeFd(number);
-    const rest = this.exposed
-      ? 'It stays open, because its number was handed out: call close() or release()'
-      : 'It is closed now: call close(), or declare it with `using`';
-    warnForgotten(`An Fd with the descriptor ${number}`, rest, this.#stack);
-  }
-}
 
 /**
  * Owns one open descriptor: whoever has the `Fd` closes it, once.

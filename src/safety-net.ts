@@ -55,12 +55,3 @@ export class SafetyNet<Owner extends object> {
     for (const owner of young) if (this.#isOpen(owner)) this.#registry.register(owner, this.#guardOf(owner));
   }
 }
-
-/** Tells that a descriptor was forgotten. `rest` says what was done about it. */
-export function warnForgotten(what: string, rest: string, stack: string | undefined): void {
-  process.emitWarning(`${what} was garbage-collected while open. ${rest}`, {
-    type: 'FdpassWarning',
-    code: 'FDPASS_FORGOTTEN',
-    detail: stack === undefined ? 'Run with FDPASS_DEBUG=1 to see where it was made' : `Made\n${stack}`,
-  });
-}

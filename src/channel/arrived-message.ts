@@ -2,9 +2,10 @@ import type { Wire } from '../codec.js';
 import type { MessageCredentials } from '../credentials.js';
 import { type FdpassError, fromNative } from '../errors.js';
 import { expireList, type FdList, keepList, listOver } from '../fd-list.js';
+import { NumbersGuard } from '../guards.js';
 import { type Message, released } from '../message.js';
 import { native } from '../native.js';
-import { type Guard, SafetyNet, warnForgotten } from '../safety-net.js';
+import { type Guard, SafetyNet } from '../safety-net.js';
 import { closeSoon } from './closing.js';
 
 type State = typeof LENT | typeof KEPT | typeof RELEASED;
@@ -13,28 +14,6 @@ const LENT = 0;
 /** Its descriptors are the user's. */
 const KEPT = 1;
 const RELEASED = 2;
-
-/** Stands for the descriptors of a message that was garbage-collected while a loop had it. */
-class LentGuard implements Guard {
-  readonly #numbers: Int32Array;
-  readonly #start: number;
-  readonly #end: number;
-
-  constructor(numbers: Int32Array, start: number, end: number) {
-    this.#numbers = numbers;
-    this.#start = start;
-    this.#end = end;
-  }
-
-  forgotten(): void {
-    // Closed, taken and kept ones are -1 here.
-    const open = this.#numbers.subarray(this.#start, this.#end).filter((number) => number >= 0).length;
-    if (open === 0) return;
-    native.closeMany(this.#numbers, this.#start, this.#end);
-    const rest = 'They are closed now: call return() on an iterator that is not used to its end';
-    warnForgotten(`A message with ${open} descriptors nobody took`, rest, undefined);
-  }
-}
 
 /**
  * A message as it is handed out. One is made for every message, so it is small: its descriptors stay numbers in the array
@@ -131,7 +110,8 @@ export class ArrivedMessage<T> implements Message<T> {
   }
 
   guard(): Guard {
-    return new LentGuard(this.#numbers, this.#start, this.#start + this.count);
+    const remedy = 'call return() on an iterator that is not used to its end';
+    return new NumbersGuard(this.#numbers, this.#start, this.#start + this.count, remedy, undefined);
   }
 
   /** When it is handed out: a codec with descriptors makes the value of bytes and list. */
