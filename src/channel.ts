@@ -70,7 +70,7 @@ export class Channel<T = Uint8Array>
   #failure: Error | undefined;
   /** Whether anything was sent. */
   #spoken = false;
-  /** Whether anything was sent or asked for: it cannot go to another process any more. */
+  /** Whether anything was sent or asked for, here or in another thread: it cannot go to another process any more. */
   #touched = false;
   #peer: PeerCredentials | undefined;
   #closers: (() => void)[] | undefined;
@@ -161,7 +161,10 @@ export class Channel<T = Uint8Array>
     options: { readonly codec?: Codec<T> } = {},
   ): Channel<T> {
     const { handle, wire, messages } = claimChannel(checkedToken(token, 'channel'), options.codec);
-    return make(handle, wire, messages);
+    const channel = make(handle, wire, messages);
+    // Whether the other thread used it is not known here, and what was said cannot be said again.
+    channel.#touched = true;
+    return channel;
   }
 
   /** Who is at the other end, as the kernel recorded it when the connection was made. */
@@ -498,6 +501,6 @@ export function parkChannel(channel: Channel<unknown>): ParkedChannel {
 function spoken(operation: string): FdpassError {
   return refusal(
     'ERR_FDPASS_NOT_SENDABLE',
-    `Cannot ${operation} a channel that was used: messages may be under way. Send it before the first message is sent or awaited`,
+    `Cannot ${operation} a channel that was used, or came from another thread: messages may be under way. Send it before the first message is sent or awaited`,
   );
 }

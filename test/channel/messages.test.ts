@@ -1,4 +1,4 @@
-import { Channel, channelPair, type Message } from 'fdpass';
+import { Channel, channelPair, detachForThread, type Message } from 'fdpass';
 import { describe, expect, it } from 'vitest';
 import { channels, codeOfRejection, ending, next, text } from '../helpers/channels.js';
 import { closing, fileFd, identity, nullFds, readAll } from '../helpers/descriptors.js';
@@ -118,6 +118,17 @@ describe('a channel', () => {
     const [inner] = channels();
     inner.post('spoken');
     expect(await codeOfRejection(left.send('x', [inner]))).toBe('ERR_FDPASS_NOT_SENDABLE');
+  });
+
+  it('refuses to carry a channel that may have been used in another thread', async () => {
+    const [left] = channels();
+    const [inner, kept] = channels();
+    inner.post('spoken');
+    await next(kept);
+    const moved = ending(Channel.fromThread(detachForThread(inner)));
+    expect(await codeOfRejection(left.send('x', [moved]))).toBe('ERR_FDPASS_NOT_SENDABLE');
+    await moved.send('still whole');
+    expect(text((await next(kept)).data)).toBe('still whole');
   });
 
   it('refuses a stream of Node instead of a descriptor', async () => {
