@@ -8,7 +8,7 @@
 )]
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -593,6 +593,29 @@ fn listening_sockets_go_to_workers() {
     rig.manager.finish(Instant::now()).expect("poll");
     rig.settle();
     assert_eq!(a.given().len(), 1);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_listener_that_failed_is_told_once_and_asked_again_when_it_is_enabled() {
+    let mut rig = Rig::new(Config::default());
+    let _a = rig.hire(0);
+    rig.settle();
+    let listener = rig.manager.listener(0).expect("it listens");
+    // Of the socket, not of this descriptor.
+    let copy = TcpStream::from(listener.try_clone_to_owned().expect("a descriptor"));
+    copy.shutdown(Shutdown::Both).expect("shutdown");
+    let failures = |rig: &Rig| {
+        let failed = |event: &&Event| matches!(event, Event::ListenerFailed(0, _));
+        rig.events.iter().filter(failed).count()
+    };
+    rig.until(|rig| failures(rig) == 1);
+    rig.manager.enable_listener(0, true);
+    rig.manager.finish(Instant::now()).expect("poll");
+    rig.until(|rig| failures(rig) == 2);
+    rig.manager.close_listener(0, Instant::now());
+    rig.events.extend(rig.manager.take_events());
+    assert_eq!(failures(&rig), 2);
 }
 
 #[test]

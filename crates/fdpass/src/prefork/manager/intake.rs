@@ -48,6 +48,9 @@ impl Manager {
             let Some(Some(listener)) = self.listeners.get_mut(number) else {
                 return;
             };
+            if listener.failed {
+                return;
+            }
             let number = u16::try_from(number).unwrap_or(u16::MAX);
             match listener.acceptor.accept(now) {
                 Accepted::Connection(fd, peer) => self.take_in(fd, number, peer, now),
@@ -57,7 +60,7 @@ impl Manager {
                     return;
                 }
                 Accepted::Failed(errno) => {
-                    listener.enabled = false;
+                    (listener.enabled, listener.failed) = (false, true);
                     self.events.push(Event::ListenerFailed(number, errno));
                     return;
                 }

@@ -46,6 +46,8 @@ struct Listener {
     acceptor: Acceptor,
     /// Whether the manager accepts from it at all.
     enabled: bool,
+    /// It was told that the socket has failed, and is not asked again before it is enabled.
+    failed: bool,
     interest: Interest,
     /// There may be more to accept than the budget of one turn.
     more: bool,
@@ -150,6 +152,7 @@ impl Manager {
         let listener = Listener {
             acceptor: Acceptor::new(fd)?,
             enabled,
+            failed: false,
             interest: Interest::NONE,
             more: false,
         };
@@ -162,6 +165,7 @@ impl Manager {
     pub fn enable_listener(&mut self, number: u16, enabled: bool) {
         if let Some(Some(listener)) = self.listeners.get_mut(usize::from(number)) {
             listener.enabled = enabled;
+            listener.failed &= !enabled;
         }
     }
 
