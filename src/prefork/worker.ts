@@ -1,11 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { Server as HttpServer } from 'node:http';
 import type { Http2Session } from 'node:http2';
 import { Server as HttpsServer } from 'node:https';
 import { createServer, type Server, Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Server as TlsServer } from 'node:tls';
 import { socketInBun } from '../convert/net.js';
 import { calling, refusal, shown } from '../errors.js';
@@ -21,6 +18,7 @@ import type { WorkerFacts } from './member.js';
 import { GIVEN, TO_ALL, TO_ANY, TO_MANAGER, WorkerOrder } from './native-types.js';
 import { MOST_WORKERS } from './options.js';
 import { type PeerAddress, peerAt, peerOf } from './peer.js';
+import { listenPrivately } from './private-listener.js';
 import { throwLater } from './uncaught.js';
 
 /** A connection taken raw, by `onConnection`. */
@@ -160,8 +158,10 @@ export class Worker extends EventEmitter<WorkerEvents> {
         socket.once('close', () => this.#secured.delete(socket));
       });
     this.#setTarget(target, listener);
-    // A server that never listened enforces no time-outs: it listens where nobody comes.
-    if (http !== undefined) this.#listenPrivately(http);
+    if (http !== undefined) {
+      this.#private.push(http);
+      this.#awaited.push(listenPrivately(http));
+    }
     this.#soonReady();
   }
 
@@ -233,24 +233,6 @@ export class Worker extends EventEmitter<WorkerEvents> {
         `Cannot serve the listener '${listener}': the manager's are ${listeners.map((name) => `'${name}'`).join(', ')}`,
       );
     for (const [number, name] of listeners.entries()) if (name === listener) this.#targets[number] = target;
-  }
-
-  #listenPrivately(server: Server): void {
-    // Nobody can guess it, and workers of several containers may share one network and have equal pids.
-    const name = `fdpass-${randomUUID()}`;
-    const path = process.platform === 'linux' ? `\0${name}` : join(tmpdir(), name);
-    this.#private.push(server);
-    this.#awaited.push(
-      new Promise((resolve, reject) => {
-        server.once('error', reject);
-        server.listen({ path }, () => {
-          server.off('error', reject);
-          // Connections keep the process alive, not this.
-          server.unref();
-          resolve(undefined);
-        });
-      }),
-    );
   }
 
   /** Ready once what this turn of the loop sets up is. */
