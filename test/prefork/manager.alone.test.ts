@@ -258,15 +258,6 @@ it('takes in who waits in the queue of the kernel when it stops', async () => {
   await stopped;
 });
 
-it('enforces the time-outs of a server that never listened', async () => {
-  const { port } = await startManager({ workers: 1, env: { ...process.env, HEADERS_TIMEOUT: '300' } });
-  const socket = connect(at(port));
-  socket.write('GET / HTTP/1.1\r\n');
-  let text = '';
-  for await (const chunk of socket) text += chunk;
-  expect(text).toMatch(/^HTTP\/1.1 408/);
-});
-
 it('serves net, https and http2, and drops the rights of workers', async () => {
   const uid = isRoot() ? UNPRIVILEGED_UID : process.getuid?.();
   const { manager } = await startManager({
