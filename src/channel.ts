@@ -162,8 +162,8 @@ export class Channel<T = Uint8Array>
   ): Channel<T> {
     const { handle, wire, messages } = claimChannel(checkedToken(token, 'channel'), options.codec);
     const channel = make(handle, wire, messages);
-    // Whether the other thread used it is not known here, and what was said cannot be said again.
-    channel.#touched = true;
+    // What was said in the other thread cannot be said again.
+    channel.#touched = !native.channelIsUntouched(handle);
     return channel;
   }
 
@@ -501,6 +501,6 @@ export function parkChannel(channel: Channel<unknown>): ParkedChannel {
 function spoken(operation: string): FdpassError {
   return refusal(
     'ERR_FDPASS_NOT_SENDABLE',
-    `Cannot ${operation} a channel that was used, or came from another thread: messages may be under way. Send it before the first message is sent or awaited`,
+    `Cannot ${operation} a channel that was used: messages may be under way. Send it before the first message is sent or awaited`,
   );
 }

@@ -111,12 +111,10 @@ export interface RawBinding extends PreforkBinding {
   channelClose(handle: number): void;
   /** Closes everything at once; no event follows. Idempotent; the handle is dead. */
   channelDestroy(handle: number): void;
-  /** Takes the socket of an untouched channel out (it is in the ledger), or returns -1 if it has spoken. Destroys the handle. */
-  channelDetach(handle: number): number;
+  /** Whether nothing was sent on the channel, and nothing received from it, by any thread. */
+  channelIsUntouched(handle: number): boolean;
   /** The number of the channel's socket, for a look (`peer`, `describe`) that does not outlive the call. */
   channelSocket(handle: number): number;
-  /** Fills `into` with queued bytes, messages, descriptors. */
-  channelQueued(handle: number, into: Float64Array): void;
   /** Whether the queue is above its high-water mark. */
   channelIsAbove(handle: number): boolean;
   /** Parks a live channel for another thread, for `lifetime` milliseconds; the handle is dead. @returns the token */

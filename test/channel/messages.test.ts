@@ -120,7 +120,7 @@ describe('a channel', () => {
     expect(await codeOfRejection(left.send('x', [inner]))).toBe('ERR_FDPASS_NOT_SENDABLE');
   });
 
-  it('refuses to carry a channel that may have been used in another thread', async () => {
+  it('refuses to carry a channel that was used in another thread', async () => {
     const [left] = channels();
     const [inner, kept] = channels();
     inner.post('spoken');
@@ -129,6 +129,16 @@ describe('a channel', () => {
     expect(await codeOfRejection(left.send('x', [moved]))).toBe('ERR_FDPASS_NOT_SENDABLE');
     await moved.send('still whole');
     expect(text((await next(kept)).data)).toBe('still whole');
+  });
+
+  it('carries a channel that came unused from another thread', async () => {
+    const [left, right] = channels();
+    const [inner, kept] = channels();
+    await left.send('a channel', [Channel.fromThread(detachForThread(inner))], { transfer: true });
+    const message = await next(right);
+    const arrived = ending(Channel.from(message.fds.take(0)));
+    arrived.post('from there');
+    expect(text((await next(kept)).data)).toBe('from there');
   });
 
   it('refuses a stream of Node instead of a descriptor', async () => {

@@ -34,9 +34,8 @@ pub(crate) fn register(exports: &Exports<'_>) -> napi::Result<()> {
     exports.function(c"channelRef", Some(channel_ref))?;
     exports.function(c"channelClose", Some(channel_close))?;
     exports.function(c"channelDestroy", Some(channel_destroy))?;
-    exports.function(c"channelDetach", Some(channel_detach))?;
+    exports.function(c"channelIsUntouched", Some(channel_is_untouched))?;
     exports.function(c"channelSocket", Some(channel_socket))?;
-    exports.function(c"channelQueued", Some(channel_queued))?;
     exports.function(c"channelIsAbove", Some(channel_is_above))?;
     exports.function(c"channelPark", Some(channel_park))?;
     exports.function(c"channelClaim", Some(channel_claim))
@@ -267,18 +266,11 @@ extern "C" fn channel_destroy(env: napi_env, info: napi_callback_info) -> napi_v
     })
 }
 
-extern "C" fn channel_detach(env: napi_env, info: napi_callback_info) -> napi_value {
+extern "C" fn channel_is_untouched(env: napi_env, info: napi_callback_info) -> napi_value {
     js::enter(env, info, |call: &Call<'_, 1>| {
         let channel = call.state.channels.get(call.int(0))?;
-        if channel.with_link(|link| link.is_untouched()) != Some(true) {
-            return Ok(Value::Int(-1));
-        }
-        let Some(link) = channel.take_out(call.state) else {
-            return Ok(Value::Int(-1));
-        };
-        let number = fd::give(link.into_transport().into_socket());
-        call.state.ledger.borrow_mut().enter(number);
-        Ok(Value::Int(number))
+        let untouched = channel.with_link(|link| link.is_untouched());
+        Ok(Value::Bool(untouched == Some(true)))
     })
 }
 
@@ -296,21 +288,6 @@ extern "C" fn channel_socket(env: napi_env, info: napi_callback_info) -> napi_va
         let channel = call.state.channels.get(call.int(0))?;
         let number = channel.with_link(|link| link.transport().as_fd().as_raw_fd());
         Ok(Value::Int(number.unwrap_or(-1)))
-    })
-}
-
-extern "C" fn channel_queued(env: napi_env, info: napi_callback_info) -> napi_value {
-    js::enter(env, info, |call: &Call<'_, 2>| {
-        let channel = call.state.channels.get(call.int(0))?;
-        let load = channel.with_link(|link| link.queued()).ok_or_else(closed)?;
-        for (slot, count) in call
-            .doubles(1)
-            .iter_mut()
-            .zip([load.bytes, load.messages, load.fds])
-        {
-            *slot = u32::try_from(count).map_or(f64::MAX, f64::from);
-        }
-        Ok(Value::Undefined)
     })
 }
 
