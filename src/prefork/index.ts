@@ -17,13 +17,7 @@ export type {
   WorkerView,
 } from './options.js';
 export type { PeerAddress } from './peer.js';
+export type { ConnectionInfo, RawHandler } from './raw.js';
 export { isWorker, onConnection, report, serve, worker } from './serve.js';
 export { type ManagerStats, renderPrometheus, type WorkerStats } from './stats.js';
-export type {
-  ConnectionInfo,
-  MessageTarget,
-  RawHandler,
-  ServeOptions,
-  Worker,
-  WorkerEvents,
-} from './worker.js';
+export type { MessageTarget, ServeOptions, Worker, WorkerEvents } from './worker.js';

@@ -3,7 +3,8 @@ import { refusal } from '../errors.js';
 import { needNumber } from '../fd.js';
 import { inheritedSocket } from '../parent.js';
 import { WORKER_VARIABLE, type WorkerFacts } from './member.js';
-import { type RawHandler, type ServeOptions, Worker } from './worker.js';
+import type { RawHandler } from './raw.js';
+import { type ServeOptions, Worker } from './worker.js';
 
 let current: Worker | undefined;
 

@@ -1,0 +1,21 @@
+import { refusal, shown } from '../errors.js';
+import { MOST_WORKERS } from './options.js';
+
+/** How many bytes may go with a connection that is passed on: the manager takes no more (`MAX_PREFIX`). */
+export const MOST_PASSED: number = 256 * 1024;
+/** What goes with a connection of which nothing was read. */
+export const NOTHING: Uint8Array = new Uint8Array(0);
+
+/** The manager would close a connection that it cannot pass on. */
+export function checkPassing(index: number | undefined, { length }: Uint8Array): void {
+  if (index !== undefined && !(Number.isInteger(index) && index >= 0 && index < MOST_WORKERS))
+    throw refusal(
+      'ERR_FDPASS_INVALID_ARGUMENT',
+      `Cannot pass the connection on: ${shown(index)} is no index of a worker`,
+    );
+  if (length > MOST_PASSED)
+    throw refusal(
+      'ERR_FDPASS_INVALID_ARGUMENT',
+      `Cannot pass the connection on with ${length} bytes: the limit is ${MOST_PASSED}`,
+    );
+}
