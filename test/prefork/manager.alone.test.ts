@@ -143,6 +143,7 @@ it('passes connections on with what was read, and messages with descriptors', as
     policy: () => 0,
   });
   expect(await ask(at(port), 'pass 1')).toBe('1 0 from 0');
+  expect(await ask(at(port), 'most 1')).toBe('1 0 262144');
   expect(await ask(at(port), 'much 1')).toBe(
     'Cannot pass the connection on with 262145 bytes: the limit is 262144',
   );
