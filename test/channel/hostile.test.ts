@@ -188,6 +188,12 @@ describe('a peer that stops', () => {
     const sent = channel.send('x', [], { ack: true });
     expect(await codeOfRejection(sent)).toBe('ERR_FDPASS_TIMEOUT');
   });
+
+  it('before it has said anything is noticed after a time, too', async () => {
+    const [channel] = channelAndPeer({ ackTimeout: 50 });
+    const sent = channel.send('x', [0], { ack: true });
+    expect(await codeOfRejection(sent)).toBe('ERR_FDPASS_TIMEOUT');
+  });
 });
 
 describe('other channels', () => {

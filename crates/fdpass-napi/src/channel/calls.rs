@@ -136,7 +136,9 @@ fn send(
     if options.ack {
         channel.told.expects.set(sent.id);
     }
-    channel.after_send(state, &sent);
+    let awaits_answer =
+        options.ack || (!numbers.is_empty() && socket::must_hold_until_acknowledged());
+    channel.after_send(state, &sent, awaits_answer);
     Ok(Value::Number(signed_id(&sent)))
 }
 
@@ -182,8 +184,12 @@ fn send_owned(
 
 impl Channel {
     /// Never enters JavaScript: what is to be told is told in a later turn.
-    fn after_send(&self, state: &State, sent: &Sent) {
+    fn after_send(&self, state: &State, sent: &Sent, awaits_answer: bool) {
         if sent.written {
+            // A silent peer wakes nobody: the loop must know how long to wait for it.
+            if awaits_answer {
+                self.wait(state);
+            }
             return;
         }
         self.told.queued.set(sent.id);
