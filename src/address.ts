@@ -50,11 +50,29 @@ export function parseAddress(address: Address): Name | Fd {
 }
 
 function inherited(number: number): Fd {
+  checkInherited(number);
+  return Fd.adopt(number);
+}
+
+/**
+ * Refuses a number that somebody may have taken for a port.
+ *
+ * @internal
+ */
+export function checkInherited(number: number): void {
   if (Number.isInteger(number) && number >= 0 && !native.isOpen(number)) {
     const message = `Cannot use ${number} as an address: no descriptor of that number is open here. A number is an inherited descriptor, never a port`;
     throw refusal('ERR_FDPASS_BAD_FD', message);
   }
-  return Fd.adopt(number);
+}
+
+/**
+ * For messages: a path as it is.
+ *
+ * @internal
+ */
+export function addressInWords({ kind, text }: Name): string {
+  return kind === PATH ? text : `the abstract name ${text}`;
 }
 
 /**

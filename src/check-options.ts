@@ -1,4 +1,4 @@
-import { refusal, shown } from './errors.js';
+import { AbortError, refusal, shown } from './errors.js';
 import { MAX_INT } from './limits.js';
 
 /** Options are an object or absent; anything else would be taken for none, or fail without a code. */
@@ -13,6 +13,18 @@ export function timeoutOf(operation: string, timeout: number | undefined): numbe
   if (timeout === undefined) return -1;
   checkInteger(operation, 'timeout', timeout, 0, MAX_INT);
   return timeout;
+}
+
+/**
+ * Refuses what is no signal, before anything is under way that it could not take back.
+ *
+ * @throws {AbortError} when it is aborted already
+ */
+export function checkSignal(operation: string, signal: AbortSignal | undefined): void {
+  if (signal === undefined) return;
+  if (typeof (signal as Partial<AbortSignal> | null)?.addEventListener !== 'function')
+    throw wrongOption(operation, 'signal', signal, 'an AbortSignal');
+  if (signal.aborted) throw new AbortError(signal);
 }
 
 /** Refuses what is no integer from `least` to `most`. */

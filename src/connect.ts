@@ -1,7 +1,8 @@
-import { type Address, type Name, parseAddress } from './address.js';
+import { type Address, addressInWords, checkInherited, type Name, parseAddress } from './address.js';
 import { configOf } from './channel/config.js';
 import type { AnyChannelOptions, BytesChannelOptions, ValueChannelOptions } from './channel/types.js';
 import { Channel, channelOn } from './channel.js';
+import { checkOptions, checkSignal, wrongOption } from './check-options.js';
 import { wireIn } from './codec.js';
 import { AbortError, FdpassError, fromNative, refusal } from './errors.js';
 import { Fd, ownNumber } from './fd.js';
@@ -28,6 +29,8 @@ const LONGEST_PAUSE = 50;
  * @throws {FdpassError} `EACCES` — the socket file is another user's
  * @throws {FdpassError} `ERR_FDPASS_TIMEOUT` — its queue stayed full for `timeout`
  * @throws {FdpassError} `ERR_FDPASS_ADDRESS_INVALID`, `ERR_FDPASS_ADDRESS_TOO_LONG` — no address
+ * @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — a wrong option
+ * @throws {FdpassError} `ERR_FDPASS_BAD_FD` — a number that is not open: it is a descriptor, never a port
  * @throws {AbortError} by `signal`
  * @example
  * ```ts
@@ -55,7 +58,11 @@ export async function connect<T>(
   address: Address,
   options: AnyChannelOptions<T> & ConnectOptions = {},
 ): Promise<Channel<T>> {
-  if (typeof address === 'number') return Channel.from(address, options as ValueChannelOptions<T>);
+  checkConnectOptions(options);
+  if (typeof address === 'number') {
+    checkInherited(address);
+    return Channel.from(address, options as ValueChannelOptions<T>);
+  }
   const where = parseAddress(address);
   if (where instanceof Fd) return channelOn(where, options, false);
   // Wrong options are told before anything is opened.
@@ -67,6 +74,14 @@ export async function connect<T>(
     socket.close();
     throw error;
   }
+}
+
+function checkConnectOptions(options: ConnectOptions): void {
+  checkOptions('connect', options);
+  const { signal, timeout } = options;
+  checkSignal('connect', signal);
+  if (timeout !== undefined && !(typeof timeout === 'number' && timeout >= 0))
+    throw wrongOption('connect', 'timeout', timeout, 'milliseconds from 0, or Infinity');
 }
 
 async function connectTo(where: Name, { signal, timeout }: ConnectOptions): Promise<Fd> {
@@ -81,18 +96,18 @@ async function connectTo(where: Name, { signal, timeout }: ConnectOptions): Prom
 }
 
 /** `undefined` while the queue of the listener is full. */
-function tryToConnect({ kind, bytes, text }: Name): Fd | undefined {
+function tryToConnect(where: Name): Fd | undefined {
   try {
-    return ownNumber(native.connectUnix(kind, bytes));
+    return ownNumber(native.connectUnix(where.kind, where.bytes));
   } catch (thrown) {
     const error = fromNative(thrown);
     if (!(error instanceof FdpassError)) throw error;
     if (error.code === 'EAGAIN') return undefined;
     const { errno, syscall } = error;
-    throw new FdpassError(error.code, `Cannot connect to ${text}: ${error.message}`, {
+    throw new FdpassError(error.code, `Cannot connect to ${addressInWords(where)}: ${error.message}`, {
       errno,
       syscall,
-      path: text,
+      path: where.text,
     });
   }
 }
@@ -111,7 +126,7 @@ function waitFor(milliseconds: number, signal: AbortSignal | undefined): Promise
   });
 }
 
-function stillFull({ text }: Name, timeout: number | undefined): FdpassError {
-  const message = `Cannot connect to ${text}: its queue stayed full for ${timeout} ms`;
-  return refusal('ERR_FDPASS_TIMEOUT', message, { path: text, syscall: 'connect' });
+function stillFull(where: Name, timeout: number | undefined): FdpassError {
+  const message = `Cannot connect to ${addressInWords(where)}: its queue stayed full for ${timeout} ms`;
+  return refusal('ERR_FDPASS_TIMEOUT', message, { path: where.text, syscall: 'connect' });
 }

@@ -130,9 +130,15 @@ Object.defineProperty(AbortError.prototype, 'name', {
 
 /** The value in an error message: short, and never the content of an object. */
 export function shown(value: unknown): string {
-  if (typeof value === 'string') return value.length > 40 ? `'${value.slice(0, 40)}\u2026'` : `'${value}'`;
+  if (typeof value === 'string')
+    return `'${printable(value.length > 40 ? `${value.slice(0, 40)}\u2026` : value)}'`;
   if (typeof value === 'bigint') return `${value}n`;
   if (typeof value === 'function') return 'a function';
   if (typeof value !== 'object' || value === null) return String(value);
   return Array.isArray(value) ? 'an array' : `an object (${value.constructor?.name ?? 'no class'})`;
+}
+
+/** Control characters in words: a terminal would obey them, and nobody sees a zero byte. */
+function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, (one) => `\\x${one.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }

@@ -1,13 +1,16 @@
-import { ABSTRACT, type Address, type Name, parseAddress } from './address.js';
+import { ABSTRACT, type Address, addressInWords, type Name, parseAddress } from './address.js';
 import { checkTrust, DEFAULT_MODE, type TrustOptions } from './authorize.js';
 import { configOf } from './channel/config.js';
 import type { AnyChannelOptions, BytesChannelOptions, ValueChannelOptions } from './channel/types.js';
+import { checkInteger, wrongOption } from './check-options.js';
 import { wireIn } from './codec.js';
 import { calling, refusal } from './errors.js';
 import { Fate, Fd, forgetNumber, needNumber, ownNumber } from './fd.js';
+import { kindInWords } from './inspect.js';
+import { MAX_INT } from './limits.js';
 import { type Bound, type Listener, listenerOn } from './listener.js';
 import { native } from './native.js';
-import { bindFile } from './socket-file.js';
+import { bindFile, notListening } from './socket-file.js';
 
 /** How to listen. */
 export interface ListenOptions extends TrustOptions {
@@ -57,6 +60,7 @@ export async function listen<T>(
 ): Promise<Listener<T>> {
   configOf(options, wireIn('listen', options).id, true);
   checkTrust(options);
+  checkListenOptions(options);
   const where = parseAddress(address);
   try {
     return listenerOn(bind(where, options), options);
@@ -64,6 +68,12 @@ export async function listen<T>(
     if (typeof address === 'number' && where instanceof Fd) where.release();
     throw error;
   }
+}
+
+function checkListenOptions({ backlog, replace }: ListenOptions): void {
+  if (backlog !== undefined) checkInteger('listen', 'backlog', backlog, 0, MAX_INT);
+  if (replace !== undefined && typeof replace !== 'boolean')
+    throw wrongOption('listen', 'replace', replace, 'true, false');
 }
 
 function bind(where: Name | Fd, options: ListenOptions): Bound {
@@ -74,24 +84,27 @@ function bind(where: Name | Fd, options: ListenOptions): Bound {
   return { fd: listener, address: where.text, unlink };
 }
 
-function bindAbstract({ kind, bytes, text }: Name, backlog: number, replace: boolean): Bound {
+function bindAbstract(where: Name, backlog: number, replace: boolean): Bound {
   if (replace)
     throw refusal(
       'ERR_FDPASS_INVALID_ARGUMENT',
       'Cannot replace an abstract name: it has one owner at a time',
     );
-  const number = calling(() => native.listenUnix(kind, bytes, 0, backlog));
-  return { fd: ownNumber(number), address: `\0${text}`, unlink: () => undefined };
+  try {
+    const fd = ownNumber(native.listenUnix(where.kind, where.bytes, 0, backlog));
+    return { fd, address: `\0${where.text}`, unlink: () => undefined };
+  } catch (error) {
+    throw notListening(error, where.text, addressInWords(where));
+  }
 }
 
 /** A listening socket that someone else made (a parent, a supervisor): its path is theirs to remove. */
 function adopt(fd: Fd): Bound {
   const info = fd.describe();
   if (info.kind !== 'unix' || !info.listening || info.socketType !== 'stream') {
-    const what = info.kind === 'unix' ? `a ${info.socketType} socket that does not listen` : info.kind;
     throw refusal(
       'ERR_FDPASS_KIND',
-      `Cannot listen on the descriptor: it is ${what}, not a listening Unix stream socket`,
+      `Cannot listen on the descriptor: it is ${kindInWords(info)}, not a listening Unix stream socket. It stays with its owner`,
     );
   }
   const number = needNumber('listen', fd);

@@ -3,6 +3,7 @@ import type { Socket as DatagramSocket } from 'node:dgram';
 import type { Server, Socket } from 'node:net';
 import { refusal, shown } from './errors.js';
 import { MAX_INT } from './limits.js';
+import { runtime } from './runtime.js';
 
 /** Anything that says the number of its descriptor, as `FileHandle`, the streams of `node:fs` and terminals do. */
 export interface HasFd {
@@ -56,7 +57,7 @@ export function numberOf(operation: string, source: unknown, use: Use, unread: b
   if (isServer(socket)) return serverNumber(operation, socket, use);
   if (isStreamSocket(socket)) return streamNumber(operation, socket, use, unread);
   const datagram = datagramHandle(socket);
-  if (datagram !== undefined) return handleNumber(operation, 'a datagram socket', datagram);
+  if (datagram !== undefined) return handleNumber(operation, 'a datagram socket', datagram, 'Bind it first');
   return memberNumber(operation, socket, use);
 }
 
@@ -74,7 +75,7 @@ function lentNumber(operation: string, fd: number, use: Use): number {
 }
 
 function serverNumber(operation: string, server: NodeSocket, use: Use): number {
-  const number = handleNumber(operation, 'a server that does not listen', server._handle);
+  const number = handleNumber(operation, 'a server', server._handle, 'Have it listen first');
   const address = use === 'move' ? (server as unknown as Server).address() : null;
   if (typeof address === 'string' && !address.startsWith('\0')) {
     const why = 'Node removes the path when it closes its own copy. Lend it, or listen with fdpass';
@@ -84,9 +85,9 @@ function serverNumber(operation: string, server: NodeSocket, use: Use): number {
 }
 
 function streamNumber(operation: string, socket: NodeSocket, use: Use, unread: boolean): number {
-  if (socket.destroyed) throw closedObject(operation, 'The socket was destroyed');
+  if (socket.destroyed) throw closedObject(operation, 'the socket was destroyed');
   if (socket.connecting) throw refused(operation, 'a socket that connects', "wait for its 'connect' event");
-  const number = handleNumber(operation, 'a socket that is not open', socket._handle);
+  const number = handleNumber(operation, 'a socket', socket._handle, 'Connect it first');
   if (!unread && (socket.readableLength ?? 0) > 0) {
     const why = `${socket.readableLength} bytes that Node has read would stay behind. Read them and send them as data with readAhead: 'send'`;
     throw refused(operation, 'a socket with unread bytes', why);
@@ -98,10 +99,16 @@ function streamNumber(operation: string, socket: NodeSocket, use: Use, unread: b
   return number;
 }
 
-function handleNumber(operation: string, what: string, handle: Handle | null | undefined): number {
+function handleNumber(
+  operation: string,
+  what: string,
+  handle: Handle | null | undefined,
+  remedy: string,
+): number {
   const number = handle?.fd;
-  if (typeof number !== 'number' || number < 0) throw refused(operation, what, 'it has no descriptor here');
-  return number;
+  if (typeof number === 'number' && number >= 0) return number;
+  const why = runtime === 'deno' ? 'Deno does not tell its descriptor' : `it has no descriptor. ${remedy}`;
+  throw refused(operation, what, why);
 }
 
 /** `FileHandle`, `fs.ReadStream`, anything with an `fd`. */
@@ -111,7 +118,7 @@ function memberNumber(operation: string, source: NodeSocket, use: Use): number {
     throw fd === null
       ? refused(operation, 'a stream', "wait for its 'open' event")
       : noDescriptor(operation, source);
-  if (fd === -1) throw closedObject(operation, 'The object that had the descriptor was closed');
+  if (fd === -1) throw closedObject(operation, 'the object that had the descriptor was closed');
   checkNumber(operation, fd);
   if (use === 'move')
     throw onlyLent(operation, `an object with the descriptor ${fd}`, 'Send a copy: Fd.duplicate()');
@@ -147,7 +154,7 @@ function onlyLent(operation: string, what: string, remedy: string): Error {
 }
 
 function closedObject(operation: string, what: string): Error {
-  return refusal('ERR_FDPASS_FD_CLOSED', `Cannot ${operation}: ${what}`);
+  return refusal('ERR_FDPASS_FD_CLOSED', `Cannot ${operation}: ${what}. Use it before that`);
 }
 
 function noDescriptor(operation: string, source: unknown): Error {

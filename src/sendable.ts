@@ -219,7 +219,8 @@ function roomFor(count: number, into: Int32Array): Int32Array {
 }
 
 function iterable(fds: Iterable<Sendable>, operation: string): Iterable<Sendable> {
-  if (typeof (fds as Partial<Iterable<Sendable>> | null)?.[Symbol.iterator] === 'function') return fds;
+  const isList = typeof (fds as Partial<Iterable<Sendable>> | null)?.[Symbol.iterator] === 'function';
+  if (isList && typeof fds !== 'string') return fds;
   const message = `Cannot ${operation}: expected a list of descriptors, got ${shown(fds)}. Put a single one in brackets`;
   throw refusal('ERR_FDPASS_INVALID_ARGUMENT', message);
 }

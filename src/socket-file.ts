@@ -35,7 +35,7 @@ export function bindFile(where: Name, mode: number, backlog: number, replace: bo
   } catch (error) {
     listener.close();
     unlinkIfThere(temporary);
-    throw withPath(error, path);
+    throw notListening(error, path);
   }
 }
 
@@ -43,7 +43,7 @@ function listenAt({ kind, bytes }: Name, mode: number, backlog: number, path: st
   try {
     return ownNumber(native.listenUnix(kind, bytes, mode, backlog));
   } catch (error) {
-    throw withPath(error, path);
+    throw notListening(error, path);
   }
 }
 
@@ -138,15 +138,16 @@ function checkPublic({ kind, bytes, text }: Name): void {
   try {
     native.checkAddress(kind, bytes);
   } catch (error) {
-    throw withPath(error, text);
+    throw notListening(error, text);
   }
 }
 
-function withPath(thrown: unknown, path: string): unknown {
+/** What the kernel said, with the operation and the address. */
+export function notListening(thrown: unknown, path: string, words: string = path): unknown {
   const error = fromNative(thrown);
   if (!(error instanceof FdpassError) || error.path === path) return error;
   const { code, message, errno, syscall } = error;
-  return new FdpassError(code, `Cannot listen at ${path}: ${message}`, { errno, syscall, path });
+  return new FdpassError(code, `Cannot listen at ${words}: ${message}`, { errno, syscall, path });
 }
 
 /** Beside `path`. Loaded here and not by `import`: most programs listen nowhere, and would pay for it. */

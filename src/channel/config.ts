@@ -45,6 +45,9 @@ const UINT32_MAX = 0xffff_ffff;
 export function configOf(options: ChannelOptions, codec: number, ours: boolean): Float64Array {
   const numbers = new Float64Array(ChannelConfig.length);
   const { accept, highWater, maxQueued } = options;
+  group('accept', accept, 'maxFds, maxMessageBytes, kinds');
+  group('highWater', highWater, 'bytes, messages, fds');
+  group('maxQueued', maxQueued, 'bytes, messages, fds');
   numbers[ChannelConfig.codec] = codec;
   numbers[ChannelConfig.maxMessageBytes] = limit('accept.maxMessageBytes', accept?.maxMessageBytes, 1);
   numbers[ChannelConfig.maxMessageFds] = limit('accept.maxFds', accept?.maxFds, 0);
@@ -61,6 +64,12 @@ export function configOf(options: ChannelOptions, codec: number, ours: boolean):
   numbers[ChannelConfig.ours] = ours ? 1 : 0;
   numbers[ChannelConfig.credentials] = flag('credentials', options.credentials) ? 1 : 0;
   return numbers;
+}
+
+/** Anything else would set nothing. */
+function group(name: string, value: unknown, members: string): void {
+  if (value !== undefined && (typeof value !== 'object' || value === null))
+    throw wrong(name, value, `an object with any of ${members}`);
 }
 
 /** A limit on what the peer sends. */
@@ -89,6 +98,8 @@ function flag(name: string, value: boolean | undefined): boolean {
 
 function kinds(accepted: Iterable<FdKind> | undefined): number {
   if (accepted === undefined) return NONE;
+  if (typeof accepted !== 'object' || accepted === null || !(Symbol.iterator in accepted))
+    throw wrong('accept.kinds', accepted, 'a list of kinds');
   let bits = 0;
   for (const kind of accepted) {
     const bit = (FD_KINDS as readonly string[]).indexOf(kind);

@@ -1,3 +1,4 @@
+import { checkSignal } from '../check-options.js';
 import type { Wire } from '../codec.js';
 import { AbortError, type FdpassError, refusal } from '../errors.js';
 import type { Message } from '../message.js';
@@ -142,7 +143,11 @@ export class Inbox<T> {
   /** The next message, the caller's from the start; `undefined` at the end. */
   receive(signal: AbortSignal | undefined): Promise<Message<T> | undefined> {
     if (this.#style !== 'asking') return Promise.reject(busy('receive a message'));
-    if (signal?.aborted) return Promise.reject(new AbortError(signal));
+    try {
+      checkSignal('receive', signal);
+    } catch (refused) {
+      return Promise.reject(refused);
+    }
     this.want();
     const message = this.#take();
     if (message !== undefined) return Promise.resolve(message.keep());

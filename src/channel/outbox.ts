@@ -1,4 +1,4 @@
-import { checkOptions } from '../check-options.js';
+import { checkOptions, checkSignal } from '../check-options.js';
 import type { Wire } from '../codec.js';
 import { AbortError, type FdpassError, fromNative, refusal } from '../errors.js';
 import { FdList } from '../fd-list.js';
@@ -71,7 +71,7 @@ export class Outbox<T> {
     try {
       if (options !== PLAIN) checkOptions('send', options);
       const { transfer, ack, signal } = options;
-      if (signal?.aborted) throw new AbortError(signal);
+      checkSignal('send', signal);
       const flags = ack ? SEND_ACK : 0;
       const id = transfer ? this.#writeMoving(value, fds, transfer, flags) : this.#write(value, fds, flags);
       if (ack) {

@@ -1,8 +1,9 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { ABSTRACT, parseAddress } from '../address.js';
-import { calling, FdpassError, fromNative } from '../errors.js';
+import { calling, FdpassError, fromNative, refusal } from '../errors.js';
 import { Fate, Fd, forgetNumber, ownNumber } from '../fd.js';
+import { kindInWords } from '../inspect.js';
 import { native } from '../native.js';
 import { bindFile } from '../socket-file.js';
 import type { ListenAddress, TcpListen, UnixListen } from './options.js';
@@ -39,6 +40,13 @@ export async function openPlace(address: ListenAddress, index: number, shared: b
 /** One socket for all: with `shared` each worker gets a copy of it. */
 function given(fd: Fd, name: string, shared: boolean): Place {
   const info = fd.describe();
+  if (!('listening' in info && info.listening)) {
+    fd.close();
+    throw refusal(
+      'ERR_FDPASS_KIND',
+      `Cannot listen on the descriptor: it is ${kindInWords(info)}, not a listening socket. It stays with its owner`,
+    );
+  }
   const port = info.kind === 'tcp' ? info.local?.port : undefined;
   return {
     name,
@@ -106,7 +114,16 @@ function hostAndPort(host: string, port: number): string {
 
 async function numericHosts(host: string | undefined): Promise<readonly string[]> {
   if (host === undefined) return ['::', '0.0.0.0'];
-  return isIP(host) === 0 ? [(await lookup(host)).address] : [host];
+  return [isIP(host) === 0 ? await addressOf(host) : host];
+}
+
+async function addressOf(host: string): Promise<string> {
+  try {
+    return (await lookup(host)).address;
+  } catch (cause) {
+    const { code = 'ENOTFOUND', errno, syscall, message } = cause as NodeJS.ErrnoException;
+    throw new FdpassError(code, `Cannot listen at ${host}: ${message}`, { cause, errno, syscall });
+  }
 }
 
 /** Without a host: IPv6 for both families, and IPv4 where there is no IPv6. */

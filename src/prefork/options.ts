@@ -226,8 +226,8 @@ export function settingsOf(options: ManagerOptions): Settings {
   checkAdmit(options);
   checkWeights(options.weights);
   for (const name of ['uid', 'gid'] as const) checkIf(name, options[name], 0, 0xffff_ffff);
-  if (options.signals !== undefined && typeof options.signals !== 'boolean')
-    throw wrong('signals', options.signals, 'true or false');
+  checkFlag('signals', options.signals);
+  checkSurroundings(options);
   const { watchdog = 10_000, readyTimeout = 30_000, drainTimeout = 10_000 } = options;
   if (watchdog !== false) checkCount('watchdog', watchdog, 10, 3_600_000);
   checkCount('readyTimeout', readyTimeout, 1, 3_600_000);
@@ -272,6 +272,19 @@ function checkIf(name: string, value: number | undefined, least: number, most: n
   if (value !== undefined) checkCount(name, value, least, most);
 }
 
+function checkFlag(name: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'boolean') throw wrong(name, value, 'true or false');
+}
+
+/** What Node would take apart letter by letter, or refuse once for every worker that starts. */
+function checkSurroundings({ args, execArgv, env, cwd }: ManagerOptions): void {
+  for (const [name, list] of Object.entries({ args, execArgv }))
+    if (list !== undefined && !(Array.isArray(list) && list.every((item) => typeof item === 'string')))
+      throw wrong(name, list, 'an array of strings');
+  if (env !== undefined && (typeof env !== 'object' || env === null)) throw wrong('env', env, 'an object');
+  if (cwd !== undefined && !(cwd instanceof URL)) checkText('cwd', cwd);
+}
+
 function checkText(name: string, value: unknown): void {
   if (value !== undefined && (typeof value !== 'string' || value === ''))
     throw wrong(name, value, 'a string with something in it');
@@ -284,11 +297,14 @@ function checkAddress(address: ListenAddress): void {
   if ('path' in address) {
     if (address.path === undefined) throw wrong('path', address.path, 'a path');
     checkText('path', address.path);
-    checkIf('mode', address.mode, 0, 0o777);
+    const { mode } = address;
+    if (mode !== undefined && !(Number.isInteger(mode) && mode >= 0 && mode <= 0o777))
+      throw wrong('mode', mode, 'permissions from 0 to 0o777');
     return;
   }
   checkCount('port', address.port, 0, 65_535);
   checkText('host', address.host);
+  checkFlag('ipv6Only', address.ipv6Only);
   const { deferAccept } = address;
   if (deferAccept !== undefined && !(deferAccept >= 0 && deferAccept <= 3600))
     throw wrong('deferAccept', deferAccept, 'a number of seconds from 0 to 3,600');
@@ -345,6 +361,6 @@ function isAddress(address: ListenAddress): boolean {
 function wrong(name: string, value: unknown, expected: string): Error {
   return refusal(
     'ERR_FDPASS_INVALID_ARGUMENT',
-    `Cannot make a manager: ${name} is ${shown(value)}, not ${expected}`,
+    `Cannot run workers: ${name} is ${shown(value)}, not ${expected}`,
   );
 }

@@ -23,12 +23,17 @@ const wrong: [message: RegExp, options: object][] = [
   [/uid is 'root', not/, { uid: 'root' }],
   [/gid is -1, not/, { gid: -1 }],
   [/signals is 'yes', not true or false$/, { signals: 'yes' }],
+  [/ipv6Only is 'yes', not true or false$/, { listen: { port: 0, ipv6Only: 'yes' } }],
+  [/args is 'x', not an array of strings$/, { args: 'x' }],
+  [/execArgv is an array, not an array of strings$/, { execArgv: [5] }],
+  [/env is 'x', not/, { env: 'x' }],
+  [/cwd is 5, not/, { cwd: 5 }],
   [/worker is '', not/, { worker: '' }],
   [/deferAccept is 'x', not/, { listen: { port: 0, deferAccept: 'x' } }],
   [/backlog is -1, not/, { listen: { port: 0, backlog: -1 } }],
   [/host is 5, not/, { listen: { port: 0, host: 5 } }],
   [/name is '', not/, { listen: { port: 0, name: '' } }],
-  [/mode is '600', not an integer from 0 to 511$/, { listen: { path: '/tmp/x', mode: '600' } }],
+  [/mode is '600', not permissions from 0 to 0o777$/, { listen: { path: '/tmp/x', mode: '600' } }],
   [/path is '', not/, { listen: { path: '' } }],
   [/path is undefined, not/, { listen: { path: undefined } }],
 ];
@@ -37,6 +42,19 @@ it.each(wrong)('refuses by name, value and limit: %s', (message, options) => {
   const make = () => new Manager({ ...right, ...options } as never);
   expect(make).toThrow(expect.objectContaining({ code: 'ERR_FDPASS_INVALID_ARGUMENT' }));
   expect(make).toThrow(message);
+});
+
+it.each([
+  ['a file', { fd: 0 }, 'ERR_FDPASS_KIND', 'not a listening socket'],
+  // Longer than a name may be: refused without asking anybody.
+  ['a host that nobody knows', { port: 0, host: 'x'.repeat(300) }, /^E[A-Z]/, 'Cannot listen at xxx'],
+] as const)('does not start on %s', async (_what, listen, code, message) => {
+  const refused = {
+    name: 'FdpassError',
+    code: expect.stringMatching(code),
+    message: expect.stringContaining(message),
+  };
+  await expect(new Manager({ ...right, listen }).start()).rejects.toMatchObject(refused);
 });
 
 it('does not let in with the strategy kernel whom admit would refuse', () => {

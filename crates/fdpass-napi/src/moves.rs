@@ -123,7 +123,7 @@ fn claim(token: f64, fits: impl FnOnce(&Moved) -> bool) -> Result<Parked, Failur
     let unknown = || {
         Failure::new(
             "ERR_FDPASS_TOKEN",
-            "The token is not known: it was claimed already, dropped, or is of another kind",
+            "Cannot claim the token: it was claimed already, dropped, or is of another kind. Claim each token once",
         )
     };
     if !parked
