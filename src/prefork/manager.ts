@@ -8,7 +8,7 @@ import { collect, numbers, type Sendable } from '../sendable.js';
 import { decide, type Undecided } from './decide.js';
 import type { ManagerEvents } from './events.js';
 import { Figures } from './figures.js';
-import { Member } from './member.js';
+import type { Member } from './member.js';
 import { PreforkEvent } from './native-types.js';
 import {
   checkCount,
@@ -19,15 +19,11 @@ import {
   settingsOf,
 } from './options.js';
 import { Places } from './places.js';
-import { newSeat, pauseAfter, type Seat } from './seat.js';
+import { WorkerPool } from './pool.js';
 import { onSignals } from './signals.js';
 import type { ManagerStats } from './stats.js';
 
 const ENGINE = runtime === 'node' ? 0 : 1;
-/** How long a worker that was told to end has before it is killed. */
-const GRACE = 2000;
-/** How often a worker may end before it is ready while `start` waits. */
-const START_ATTEMPTS = 3;
 
 const lifeCycle = diagnostics('fdpass:prefork');
 
@@ -55,8 +51,7 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
   #handle = 0;
   #state: 'new' | 'running' | 'stopping' | 'stopped' = 'new';
   readonly #places = new Places();
-  #seats: Seat[] = [];
-  readonly #members = new Map<number, Member>();
+  readonly #pool: WorkerPool;
   readonly #figures = new Figures();
   #stopped: Promise<void> | undefined;
   #reloading: Promise<void> | undefined;
@@ -67,6 +62,14 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
   constructor(options: ManagerOptions) {
     super();
     this.#settings = settingsOf(options);
+    this.#pool = new WorkerPool({
+      settings: this.#settings,
+      places: this.#places,
+      handle: () => this.#handle,
+      isRunning: () => this.#state === 'running',
+      pressure: (errno) => this.emit('pressure', errno),
+      crashLoop: (index) => this.emit('crashLoop', { index }),
+    });
   }
 
   /** Where it listens: `host:port` or the path, by name. */
@@ -81,7 +84,7 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
 
   /** How many workers there shall be. */
   get size(): number {
-    return this.#seats.length;
+    return this.#pool.seats.length;
   }
 
   /**
@@ -100,9 +103,7 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
       await this.#places.open(settings);
       this.#needRunning('start');
       this.#open();
-      for (let index = 0; index < settings.workers; index++) this.#seats.push(this.#newSeat(index));
-      for (const seat of this.#seats) this.#hire(seat);
-      await Promise.all(this.#seats.map((seat) => this.#started(seat)));
+      await this.#pool.resize(settings.workers);
       this.#needRunning('start');
       if (settings.signals === true) this.#unhook = onSignals(this);
     } catch (error) {
@@ -157,15 +158,7 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
   async scale(workers: number): Promise<void> {
     checkCount('workers', workers, 1, MOST_WORKERS);
     this.#needRunning('scale');
-    const added: Seat[] = [];
-    while (this.#seats.length < workers) {
-      const seat = this.#newSeat(this.#seats.length);
-      this.#seats.push(seat);
-      this.#hire(seat);
-      added.push(seat);
-    }
-    for (const seat of this.#seats.splice(workers)) this.#retire(seat);
-    await Promise.all(added.map((seat) => this.#started(seat)));
+    await this.#pool.resize(workers);
   }
 
   /**
@@ -176,7 +169,7 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
    * @throws {FdpassError} `ERR_FDPASS_TOO_MANY_FDS` — more than 253
    */
   send(index: number, data: Uint8Array | string, fds: Iterable<Sendable> = []): void {
-    const member = this.#seats[index]?.member;
+    const member = this.#pool.seats[index]?.member;
     if (member === undefined)
       throw refusal('ERR_FDPASS_PEER_GONE', `Cannot send to worker ${index}: it is not running`);
     const count = collect(fds, { operation: 'send', limit: 253, unread: false });
@@ -187,7 +180,7 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
   /** Figures of the manager and of each worker. */
   stats(): ManagerStats {
     if (this.#handle === 0 && this.#lastTotals !== undefined) return this.#lastTotals;
-    return this.#figures.all(this.#handle, this.#seats);
+    return this.#figures.all(this.#handle, this.#pool.seats);
   }
 
   #open(): void {
@@ -205,147 +198,9 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
     if (strategy === 'push') this.#places.enter(this.#handle);
   }
 
-  #newSeat(index: number): Seat {
-    return newSeat(index, this.#settings.strategy === 'kernel' ? this.#places.forSeat(this.#handle) : []);
-  }
-
-  #start(seat: Seat): Member {
-    const facts = {
-      index: seat.index,
-      strategy: this.#settings.strategy,
-      listeners: this.#places.addresses.map(({ name }) => name),
-    };
-    const member = Member.start(this.#handle, facts, this.#settings);
-    this.#members.set(member.id, member);
-    // A process that could not be started has no 'exit'.
-    if (member.pid === undefined) setImmediate(() => this.#onExit(seat, member, null, null));
-    else member.child.once('exit', (code, signal) => this.#onExit(seat, member, code, signal));
-    member.after(this.#settings.readyTimeout, () => {
-      if (member.state === 'starting') member.kill();
-    });
-    if (seat.listeners.length > 0)
-      native.preforkGive(this.#handle, member.id, Int32Array.from(seat.listeners));
-    return member;
-  }
-
-  #hire(seat: Seat): void {
-    seat.timer = undefined;
-    try {
-      seat.member = this.#start(seat);
-    } catch (error) {
-      // At the descriptor limit: workers that end, and connections that close, make room.
-      this.emit('pressure', (error as NodeJS.ErrnoException).code ?? 'UNKNOWN');
-      seat.crashes += 1;
-      seat.failure = error as Error;
-      seat.timer = setTimeout(() => this.#hire(seat), this.#settings.respawn.delay);
-    }
-  }
-
-  /** The first readiness of a seat. */
-  async #started(seat: Seat): Promise<void> {
-    while (this.#state === 'running') {
-      const { member } = seat;
-      if (member !== undefined && (await member.ready)) return;
-      if (seat.crashes >= START_ATTEMPTS) throw notReady(seat.index, seat.crashes, seat.failure);
-      if (this.#seats[seat.index] !== seat) return;
-      if (member === seat.member) await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
-
-  #onExit(seat: Seat, member: Member, code: number | null, signal: NodeJS.Signals | null): void {
-    if (member.state === 'dead') return;
-    const { state } = member;
-    if (this.#handle !== 0) {
-      // The manager serves the queue of the dead one's sockets.
-      this.#accept(member, true);
-      native.preforkDied(this.#handle, member.id);
-    }
-    member.buried();
-    this.#members.delete(member.id);
-    this.#exits.set(member.id, { index: seat.index, pid: member.pid, code, signal });
-    if (seat.member !== member) return;
-    seat.member = undefined;
-    seat.failure = member.failure;
-    if (this.#state !== 'running' || this.#seats[seat.index] !== seat || state === 'draining') return;
-    this.#respawn(seat, state === 'ready');
-  }
-
-  /** Ends of workers whose inheritance was not told yet, by the binding's name of them. */
-  readonly #exits = new Map<
-    number,
-    { index: number; pid: number | undefined; code: number | null; signal: NodeJS.Signals | null }
-  >();
-
-  #respawn(seat: Seat, wasReady: boolean): void {
-    const { respawn } = this.#settings;
-    seat.restarts += 1;
-    seat.crashes = wasReady ? 0 : seat.crashes + 1;
-    if (seat.crashes === 0) {
-      this.#hire(seat);
-      return;
-    }
-    if (seat.crashes === respawn.maxCrashes) this.emit('crashLoop', { index: seat.index });
-    seat.timer = setTimeout(() => this.#hire(seat), pauseAfter(seat.crashes, respawn));
-  }
-
-  /** Whether the manager accepts from the sockets of a worker itself (strategy `kernel`). */
-  #accept(member: Member, on: boolean): void {
-    const seat = this.#seats[member.index];
-    if (seat?.member !== member) return;
-    for (const listener of seat.listeners) native.preforkEnable(this.#handle, listener, on);
-  }
-
-  /** A seat is given up: its worker finishes, idle connections go to others. */
-  #retire(seat: Seat): void {
-    clearTimeout(seat.timer);
-    this.#places.takeBack(this.#handle, seat.listeners);
-    if (seat.member !== undefined) this.#finish(seat.member, true, this.#settings.drainTimeout);
-  }
-
-  #finish(member: Member, handBack: boolean, timeout: number): void {
-    if (member.state === 'dead') return;
-    if (member.state === 'starting') {
-      member.kill();
-      return;
-    }
-    member.state = 'draining';
-    try {
-      native.preforkDrain(this.#handle, member.id, handBack, timeout);
-    } catch {
-      // Its channel is over: nothing is left to tell it.
-      member.end(GRACE);
-      return;
-    }
-    member.after(timeout + 50, () => member.end(GRACE));
-  }
-
   async #reload(): Promise<void> {
     this.#needRunning('reload');
-    const fresh: [Seat, Member][] = [];
-    try {
-      for (const seat of [...this.#seats]) fresh.push([seat, this.#start(seat)]);
-      await Promise.all(fresh.map(([, { ready }]) => ready));
-      this.#needRunning('reload');
-      // One that was ready may have ended while another one started.
-      const failed = fresh.find(([, { state }]) => state === 'dead');
-      if (failed !== undefined) throw notReady(failed[0].index, 1, failed[1].failure);
-    } catch (error) {
-      for (const [, member] of fresh) member.kill();
-      throw error;
-    }
-    for (const [seat, member] of fresh) {
-      if (this.#seats[seat.index] !== seat) {
-        // Scaled down meanwhile: the seat was given up, and its sockets may be another one's.
-        this.#finish(member, true, this.#settings.drainTimeout);
-        continue;
-      }
-      const old = seat.member;
-      clearTimeout(seat.timer);
-      seat.member = member;
-      seat.crashes = 0;
-      for (const listener of seat.listeners) native.preforkEnable(this.#handle, listener, false);
-      if (old !== undefined) this.#finish(old, true, this.#settings.drainTimeout);
-    }
+    await this.#pool.replaceAll(() => this.#needRunning('reload'));
     this.emit('reloaded');
   }
 
@@ -353,18 +208,10 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
     const before = this.#state;
     this.#state = 'stopping';
     this.#unhook();
-    for (const seat of this.#seats) clearTimeout(seat.timer);
+    this.#pool.hold();
     if (this.#handle !== 0) {
       this.#places.close(this.#handle);
-      const members = [...this.#members.values()];
-      for (const member of members) {
-        if (timeout > 0) this.#finish(member, false, timeout);
-        else member.kill();
-      }
-      await Promise.all(members.map((member) => member.ended));
-      // What the last ones left is told before the end.
-      await new Promise((resolve) => setImmediate(resolve));
-      while (this.#exits.size > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+      await this.#pool.end(timeout);
       this.#lastTotals = this.stats();
       native.preforkClose(this.#handle);
       this.#handle = 0;
@@ -397,10 +244,10 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
         this.emit('accepting');
         break;
       case PreforkEvent.message:
-        this.#onMessage(this.#members.get(number), what as Uint8Array, fds);
+        this.#onMessage(this.#pool.member(number), what as Uint8Array, fds);
         break;
       default: {
-        const member = this.#members.get(number);
+        const member = this.#pool.member(number);
         if (member !== undefined) this.#onMember(kind, member);
       }
     }
@@ -421,19 +268,18 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
         break;
       case PreforkEvent.suspect:
         // Who waits in its sockets is served by others.
-        this.#accept(member, true);
+        this.#pool.accept(member, true);
         this.emit('suspect', worker);
         break;
       case PreforkEvent.recovered:
-        this.#accept(member, false);
+        this.#pool.accept(member, false);
         this.emit('recovered', worker);
         break;
       case PreforkEvent.drained:
-        member.end(GRACE);
+        this.#pool.drained(member);
         break;
       case PreforkEvent.channelEnded:
-        // A live process without a channel serves nobody; what it holds is judged when it has ended.
-        member.after(GRACE, () => member.kill());
+        this.#pool.lostChannel(member);
         break;
       case PreforkEvent.hung:
         member.kill();
@@ -444,23 +290,14 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
   }
 
   #onReady(member: Member): void {
-    if (member.state !== 'starting') return;
-    member.state = 'ready';
-    const seat = this.#seats[member.index];
-    if (seat?.member === member) {
-      seat.crashes = 0;
-      // It accepts from its sockets itself now.
-      this.#accept(member, false);
-    }
-    member.settleReady(true);
+    if (!this.#pool.ready(member)) return;
     const worker = { index: member.index, pid: member.pid };
     this.#publish('ready', worker);
     this.emit('ready', worker);
   }
 
   #onInherited(id: number, [reassigned = 0, replayed = 0, closed = 0]: Int32Array): void {
-    const exit = this.#exits.get(id);
-    this.#exits.delete(id);
+    const exit = this.#pool.takeExit(id);
     if (exit === undefined) return;
     const worker = { ...exit, reassigned, replayed, closed };
     this.#publish('exit', worker);
@@ -470,7 +307,7 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
   #onDecide(undecided: Undecided): void {
     const views =
       typeof this.#settings.policy === 'function'
-        ? this.#seats.map((seat) => this.#figures.of(this.#handle, seat))
+        ? this.#pool.seats.map((seat) => this.#figures.of(this.#handle, seat))
         : [];
     decide(this.#settings, undecided, views, (listener) => this.#places.nameOf(listener));
   }
@@ -478,12 +315,4 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
   #publish(event: string, worker: object): void {
     if (lifeCycle.hasSubscribers) lifeCycle.publish({ manager: this, event, worker });
   }
-}
-
-function notReady(index: number, times: number, cause: Error | undefined): Error {
-  const reason =
-    cause === undefined
-      ? `Worker ${index} ended before it was ready (${times} times): see what it wrote to its standard error`
-      : `Cannot start worker ${index} (tried ${times} times): ${cause.message}`;
-  return refusal('ERR_FDPASS_WORKER', reason, cause === undefined ? {} : { cause });
 }

@@ -33,9 +33,9 @@ export interface RawContext {
   /** The binding's name of the worker. */
   readonly handle: number;
   readonly closed: ClosedWords;
-  listenerName(listener: number): string;
+  readonly listenerName: (listener: number) => string;
   /** A connection is over here. */
-  over(): void;
+  readonly over: () => void;
 }
 
 /** Connections that were taken as descriptors. */

@@ -16,7 +16,7 @@ import { unsupportedHere } from './unsupported.js';
 export interface ServedContext {
   readonly closed: ClosedWords;
   /** A connection is over here. */
-  over(): void;
+  readonly over: () => void;
 }
 
 /** Servers, and the connections that they were given. */
