@@ -460,6 +460,7 @@ export class Channel<T = Uint8Array>
   #forgetHandle(): void {
     if (this.#handle >= 0) unregister(this.#handle);
     this.#handle = -1;
+    this.#outbox.forgetHandle();
   }
 
   #park(): ParkedChannel {

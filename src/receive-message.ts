@@ -126,18 +126,12 @@ export function receiveMessage(
   socket: Fd | number,
   options?: ReceiveMessageOptions,
 ): ReceivedMessage | undefined {
-  const kind = socket instanceof Fd ? needSocketKind('receive from', socket) : 0;
-  const number = socket instanceof Fd ? peekNumber(socket) : socketNumber('receive from', socket);
-  if (options !== undefined) return receiveWith(number, kind, options);
-  const length = receive(number, kind, buffer, MAX_FDS, -1);
+  if (options !== undefined) return receiveWith(socket, options);
+  const length = receive(socket, buffer, MAX_FDS, -1);
   return length < 0 ? undefined : deliver(buffer, length, 'error');
 }
 
-function receiveWith(
-  socket: number,
-  kind: number,
-  options: ReceiveMessageOptions,
-): ReceivedMessage | undefined {
+function receiveWith(socket: Fd | number, options: ReceiveMessageOptions): ReceivedMessage | undefined {
   checkOptions('receive', options);
   const timeout = timeoutOf('receive', options.timeout);
   const { maxBytes = buffer.length, maxFds = MAX_FDS, truncation = 'error' } = options;
@@ -146,13 +140,16 @@ function receiveWith(
   if (truncation !== 'error' && truncation !== 'partial')
     throw wrongOption('receive', 'truncation', truncation, 'error, partial');
   const into = roomFor(maxBytes);
-  const length = receive(socket, kind, into, maxFds, timeout);
+  const length = receive(socket, into, maxFds, timeout);
   return length < 0 ? undefined : deliver(into, length, truncation);
 }
 
-function receive(socket: number, kind: number, into: Uint8Array, maxFds: number, timeout: number): number {
+function receive(socket: Fd | number, into: Uint8Array, maxFds: number, timeout: number): number {
+  // Last: an option that is a getter of the user may have closed it, and its number be another one's.
+  const kind = socket instanceof Fd ? needSocketKind('receive from', socket) : 0;
+  const number = socket instanceof Fd ? peekNumber(socket) : socketNumber('receive from', socket);
   preparePool();
-  ask(socket, kind, maxFds, timeout);
+  ask(number, kind, maxFds, timeout);
   sheet[POOLED] = pooled;
   try {
     if (into === buffer) receiveHere();

@@ -71,16 +71,13 @@ export function sendMessage(
   fds?: Iterable<Sendable>,
   options?: SendMessageOptions,
 ): number {
-  const kind = socket instanceof Fd ? needSocketKind('send on', socket) : 0;
-  const number = socket instanceof Fd ? peekNumber(socket) : socketNumber('send on', socket);
   const bytes = bytesOf(data);
-  if (options !== undefined) return sendWith(number, kind, bytes, fds, options);
-  return send(number, kind, bytes, fds === undefined ? 0 : collect(fds, lending), -1);
+  if (options !== undefined) return sendWith(socket, bytes, fds, options);
+  return send(socket, bytes, fds === undefined ? 0 : collect(fds, lending), -1);
 }
 
 function sendWith(
-  socket: number,
-  kind: number,
+  socket: Fd | number,
   bytes: Uint8Array,
   fds: Iterable<Sendable> | undefined,
   options: SendMessageOptions,
@@ -89,20 +86,22 @@ function sendWith(
   const timeout = timeoutOf('send', options.timeout);
   const how = readAheadOf(options.readAhead) ? lendingUnread : lending;
   const { transfer = false } = options;
-  if (transfer === false)
-    return send(socket, kind, bytes, fds === undefined ? 0 : collect(fds, how), timeout);
+  if (transfer === false) return send(socket, bytes, fds === undefined ? 0 : collect(fds, how), timeout);
 
   const items = listed(fds, how);
   const move = Move.plan(items, transfer, how);
   refuseUnacknowledged(move);
-  const sent = send(socket, kind, bytes, collect(items, how), timeout);
+  const sent = send(socket, bytes, collect(items, how), timeout);
   move.complete();
   return sent;
 }
 
-function send(socket: number, kind: number, bytes: Uint8Array, count: number, timeout: number): number {
+function send(socket: Fd | number, bytes: Uint8Array, count: number, timeout: number): number {
+  // Last: code of the user that was run for `fds` may have closed it, and its number be another one's.
+  const kind = socket instanceof Fd ? needSocketKind('send on', socket) : 0;
+  const number = socket instanceof Fd ? peekNumber(socket) : socketNumber('send on', socket);
   const fds = count === 0 ? usual : numbers;
-  ask(socket, kind, count, timeout);
+  ask(number, kind, count, timeout);
   try {
     if (fds === usual) sendHere(bytes);
     else sendFrom(bytes, fds);

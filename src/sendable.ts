@@ -78,32 +78,37 @@ function collectAll(fds: Iterable<Sendable>, how: Collecting): number {
 }
 
 function collectInto(into: Int32Array, fds: Iterable<Sendable>, how: Collecting): number {
-  if (!Array.isArray(fds)) return collectEach(into, fds, how);
-  const room = roomFor(Math.min(fds.length, how.limit), into);
-  let count = 0;
-  // Not `for of`: this loop runs once for every descriptor sent.
-  for (let index = 0; index < fds.length && count <= how.limit; index++)
-    room[count++] = numberToSend(fds[index], how);
+  if (Array.isArray(fds)) return collectItems(into, fds, fds.length, how);
+  // All of them before the first number is asked for: what goes through them may close one that it gave before.
+  if (!(fds instanceof FdList)) return collectItems(into, gathered(fds, how), undefined, how);
+  const room = roomFor(fds.length, into);
+  const count = collectList(fds, room, 0);
   numbers = room;
-  if (count > how.limit) throw tooMany(how, fds.length);
+  if (count > how.limit) throw tooMany(how, undefined);
   return count;
 }
 
-function collectEach(into: Int32Array, fds: Iterable<Sendable>, how: Collecting): number {
-  let room = into;
+function collectItems(
+  into: Int32Array,
+  items: readonly Sendable[],
+  given: number | undefined,
+  how: Collecting,
+): number {
+  // Once: code of the user may change the array.
+  const { length } = items;
+  const room = roomFor(Math.min(length, how.limit), into);
   let count = 0;
-  if (fds instanceof FdList) {
-    room = roomFor(fds.length, into);
-    count = collectList(fds, room, 0);
-  } else {
-    for (const item of iterable(fds, how.operation)) {
-      room = roomFor(count + 1, room);
-      room[count++] = numberToSend(item, how);
-      if (count > how.limit) break;
-    }
+  let foreign = false;
+  // Not `for of`: this loop runs once for every descriptor sent.
+  for (let index = 0; index < length && count <= how.limit; index++) {
+    const item = items[index];
+    if (!(item instanceof Fd)) foreign ||= typeof item !== 'number';
+    room[count++] = numberToSend(item, how);
   }
+  // An object that was asked for its number may have closed one of these, and the number be another one's.
+  if (foreign) for (const item of items) if (item instanceof Fd) needNumber(how.operation, item);
   numbers = room;
-  if (count > how.limit) throw tooMany(how, undefined);
+  if (count > how.limit) throw tooMany(how, given);
   return count;
 }
 
@@ -176,7 +181,12 @@ export class Move {
 export function listed(fds: Iterable<Sendable> | undefined, how: Collecting): readonly Sendable[] | FdList {
   if (fds === undefined) return [];
   if (fds instanceof FdList) return fds;
-  if (Array.isArray(fds)) return fds;
+  // A copy: what is checked, what is sent and what is closed then are the same, whatever code of the user does meanwhile.
+  return Array.isArray(fds) ? fds.slice() : gathered(fds, how);
+}
+
+/** Not more than tell that there are too many. */
+function gathered(fds: Iterable<Sendable>, how: Collecting): Sendable[] {
   const items: Sendable[] = [];
   for (const item of iterable(fds, how.operation)) {
     items.push(item);

@@ -36,7 +36,7 @@ const DONE: Promise<void> = Promise.resolve();
 
 /** The sending half of a channel: what a message carries, and the promises of those under way. */
 export class Outbox<T> {
-  readonly #handle: number;
+  #handle: number;
   readonly #wire: Wire<T>;
   /** By id, which rise: what is settled through an id is at the front. */
   #queued: Map<number, Sending> | undefined;
@@ -45,6 +45,11 @@ export class Outbox<T> {
   constructor(handle: number, wire: Wire<T>) {
     this.#handle = handle;
     this.#wire = wire;
+  }
+
+  /** The channel is over, or elsewhere: its handle may be another one's. A message that is being collected is refused. */
+  forgetHandle(): void {
+    this.#handle = -1;
   }
 
   /** Whether promises wait. */
