@@ -96,9 +96,16 @@ function missing(packages: string[], causes: unknown[]): FdpassError {
       : 'It is an optional dependency, left out by --omit=optional, by a lock file written on another platform, or when node_modules was copied from another machine.';
   return new FdpassError(
     'ERR_FDPASS_NATIVE_MISSING',
-    `Cannot load the native part of fdpass: the package ${packages.join(' or ')} is missing or unusable. ${why} Install anew on this machine: \`${REINSTALL}\``,
+    `Cannot load the native part of fdpass: the package ${packages.join(' or ')} is missing or unusable. ${why} ${remedyFor(broken)}`,
     { cause: new AggregateError(causes, 'Every place where the binary may be was tried') },
   );
+}
+
+/** Deno refuses to load any binary unless it is told not to. */
+function remedyFor(broken: unknown[]): string {
+  if (runtime === 'deno' && broken.some((cause) => firstLine(cause).includes('--allow-ffi')))
+    return 'Start Deno with --allow-ffi';
+  return `Install anew on this machine: \`${REINSTALL}\``;
 }
 
 function firstLine(cause: unknown): string {

@@ -66,10 +66,11 @@ const cases = {
     );
     return '';
   },
-  'Deno needs --allow-ffi and nothing else to import it': (project, context) => {
+  'Deno needs --allow-ffi and nothing else to import it, and is told so': (project, context) => {
     npmInstall(project, context, [WANTED]);
-    const command = [deno().program, 'run', '--no-prompt', '--allow-ffi'];
-    expect(imported(project, context, command), 'imported');
+    const command = [deno().program, 'run', '--no-prompt'];
+    expect(imported(project, context, [...command, '--allow-ffi']), 'imported');
+    expect(imported(project, context, command), 'ERR_FDPASS_NATIVE_MISSING', 'Start Deno with --allow-ffi');
     return '';
   },
 };
