@@ -13,6 +13,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use fdpass::descriptor;
+use fdpass::link::LinkError;
 use fdpass::prefork::admission::TokenBuckets;
 use fdpass::prefork::manager::{Config, Decision, Event, Manager};
 use fdpass::prefork::policy::Policy;
@@ -643,4 +644,72 @@ fn who_waits_at_a_listener_that_closes_is_taken_in() {
     for client in &mut clients {
         client.read_exact(&mut [0; 1]).expect("an answer");
     }
+}
+
+#[test]
+fn words_find_room_later_when_the_queue_to_the_manager_is_full() {
+    let mut rig = Rig::new(Config {
+        watchdog: Some(Duration::from_millis(80)),
+        ..Config::default()
+    });
+    let mut a = rig.hire(0);
+    let mut client = rig.connect();
+    rig.settle();
+    let given = a.given();
+    // The manager does not look, and the application says what there is no room for.
+    let now = Instant::now();
+    let mut said = 0;
+    let refused = loop {
+        match a.worker.send(wire::TO_MANAGER, &[0; 64], &[], now) {
+            Ok(()) => said += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refused, LinkError::QueueFull);
+    a.close(given);
+    a.worker.drained(now).expect("the manager is there");
+    let heard = |rig: &Rig| {
+        let messages = rig.events.iter();
+        messages
+            .filter(|event| matches!(event, Event::Message { .. }))
+            .count()
+    };
+    rig.until(|rig| {
+        let mut orders = Vec::new();
+        a.worker
+            .receive(&mut orders, Instant::now())
+            .expect("a ping without room for an answer is no end");
+        heard(rig) == said && rig.manager.totals().held == 0
+    });
+    assert_eq!(client.read(&mut [0; 1]).expect("the end"), 0);
+    assert!(
+        rig.events
+            .iter()
+            .any(|event| matches!(event, Event::Drained(_)))
+    );
+}
+
+#[test]
+fn a_message_for_an_index_goes_to_one_worker_while_two_have_it() {
+    let mut rig = Rig::new(Config::default());
+    let (mut from, mut old, mut new) = (rig.hire(0), rig.hire(1), rig.hire(1));
+    rig.settle();
+    let now = Instant::now();
+    from.worker.send(1, b"one", &[], now).expect("sent");
+    from.worker
+        .send(wire::TO_ALL, b"all", &[], now)
+        .expect("sent");
+    rig.settle();
+    let texts = |hand: &mut Hand| {
+        hand.read();
+        std::mem::take(&mut hand.orders)
+            .into_iter()
+            .filter_map(|order| match order {
+                Order::Message { data, .. } => Some(data),
+                _ => None,
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(texts(&mut old), [b"one", b"all"]);
+    assert_eq!(texts(&mut new), [b"all"]);
 }

@@ -15,7 +15,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fdpass::descriptor;
+use fdpass::link::{self, Link, SendOptions, SocketTransport};
 use fdpass::prefork::manager::{Config, Event, Manager};
+use fdpass::prefork::wire;
 use fdpass::prefork::worker::{Given, Order, Worker};
 use fdpass::socket::{self, SocketType};
 
@@ -223,4 +225,32 @@ fn what_a_killed_worker_had_accepted_and_not_read_is_served_by_another() {
     assert_eq!(lost, 1, "the client whose byte was read: {outcomes:?}");
     assert!(!outcomes[1]);
     rig.until(|_| keepers() == 0);
+}
+
+#[test]
+fn a_worker_that_names_another_child_as_its_keeper_does_not_take_its_end_away() {
+    nix::sys::prctl::set_child_subreaper(true).expect("prctl");
+    let mut other = Command::new("sleep").arg("1000").spawn().expect("start");
+    let mut manager = Manager::new(Config::default()).expect("manager");
+    let now = Instant::now();
+    let (ours, theirs) = socket::pair(SocketType::Stream).expect("pair");
+    let (keeper, end) = socket::pair(SocketType::Stream).expect("pair");
+    let liar = manager.add_worker(ours, 0, 1, now).expect("a socket");
+    let transport = SocketTransport::new(theirs).expect("a socket");
+    let mut link = Link::new(transport, link::Config::default());
+    let named = wire::keeper(other.id());
+    link.try_send(&named, &[keeper.as_fd()], SendOptions::default(), now)
+        .expect("sent");
+    drop((link, keeper, end));
+    other.kill().expect("it lives");
+    let ended = format!("/proc/{}/stat", other.id());
+    while !std::fs::read_to_string(&ended).is_ok_and(|stat| stat.contains(") Z ")) {}
+    manager.worker_died(liar, now);
+    assert!(
+        manager
+            .take_events()
+            .iter()
+            .any(|event| matches!(event, Event::Inherited { .. }))
+    );
+    other.wait().expect("its end is for who started it");
 }

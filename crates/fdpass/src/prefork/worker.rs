@@ -1,5 +1,6 @@
 //! A worker's side: takes connections, says what became of them.
 
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 use std::time::Instant;
 
@@ -66,8 +67,8 @@ pub enum Order {
 #[derive(Debug, Default)]
 struct Inbox {
     orders: Vec<Order>,
-    /// Slots whose descriptors did not arrive.
-    lost: Vec<u32>,
+    /// Slots whose descriptors did not arrive, with the bytes that came before what is in their sockets.
+    lost: Vec<(u32, Box<[u8]>)>,
     ping: Option<u32>,
     received: u32,
 }
@@ -80,7 +81,7 @@ impl Sink for Inbox {
                 for (record, prefix) in connections {
                     self.received = self.received.wrapping_add(1);
                     let Some(fd) = fds.next() else {
-                        self.lost.push(record.slot);
+                        self.lost.push((record.slot, prefix.into()));
                         continue;
                     };
                     self.orders.push(Order::Serve(Given {
@@ -125,6 +126,8 @@ pub struct Worker {
     inbox: Inbox,
     /// Of the received connections, how many the manager was told of.
     reported: u32,
+    /// Words that found the queue full. None may be lost: the manager would keep its copy of a closed connection.
+    unsaid: VecDeque<Vec<u8>>,
 }
 
 impl Worker {
@@ -138,6 +141,7 @@ impl Worker {
             buffer: ReadBuffer::new(),
             inbox: Inbox::default(),
             reported: 0,
+            unsaid: VecDeque::new(),
         })
     }
 
@@ -156,17 +160,17 @@ impl Worker {
                 .receive_into(&mut self.buffer, &mut self.inbox, &Budget::default(), now);
         orders.append(&mut self.inbox.orders);
         if let Some(number) = self.inbox.ping.take() {
-            self.say(&wire::beat(wire::PONG, number), &[], now)?;
+            self.say(&wire::beat(wire::PONG, number), now)?;
         }
-        for slot in std::mem::take(&mut self.inbox.lost) {
+        for (slot, prefix) in std::mem::take(&mut self.inbox.lost) {
             // The manager has its copy; somebody else may have more room.
-            self.say(&wire::released(slot, wire::TO_ANY, &[], true), &[], now)?;
+            self.say(&wire::released(slot, wire::TO_ANY, &prefix, true), now)?;
         }
         if self.inbox.received.wrapping_sub(self.reported) >= REPORT_EVERY {
             self.closed(&[], now)?;
         }
         if self.link.wants_write() {
-            self.link.flush(now)?;
+            self.flush(now)?;
         }
         Ok(match result?.stopped {
             Stop::End => None,
@@ -175,7 +179,33 @@ impl Worker {
         })
     }
 
-    fn say(
+    /// Says a word of the protocol, as soon as there is room for it.
+    fn say(&mut self, payload: &[u8], now: Instant) -> std::result::Result<(), LinkError> {
+        self.say_unsaid(now)?;
+        if self.unsaid.is_empty() {
+            match self.try_say(payload, &[], now) {
+                Err(LinkError::QueueFull) => {}
+                said => return said,
+            }
+        }
+        self.unsaid.push_back(payload.to_vec());
+        Ok(())
+    }
+
+    fn say_unsaid(&mut self, now: Instant) -> std::result::Result<(), LinkError> {
+        while let Some(payload) = self.unsaid.pop_front() {
+            match self.try_say(&payload, &[], now) {
+                Err(LinkError::QueueFull) => {
+                    self.unsaid.push_front(payload);
+                    break;
+                }
+                said => said?,
+            }
+        }
+        Ok(())
+    }
+
+    fn try_say(
         &mut self,
         payload: &[u8],
         fds: &[BorrowedFd<'_>],
@@ -191,7 +221,7 @@ impl Worker {
     /// # Errors
     /// The manager is gone.
     pub fn ready(&mut self, now: Instant) -> std::result::Result<(), LinkError> {
-        self.say(&[wire::READY], &[], now)
+        self.say(&[wire::READY], now)
     }
 
     /// Says that these connections are closed: once a turn of the loop, for all of the turn.
@@ -200,7 +230,7 @@ impl Worker {
     /// The manager is gone.
     pub fn closed(&mut self, slots: &[u32], now: Instant) -> std::result::Result<(), LinkError> {
         self.reported = self.inbox.received;
-        self.say(&wire::closed(self.inbox.received, slots), &[], now)
+        self.say(&wire::closed(self.inbox.received, slots), now)
     }
 
     /// Starts a keeper (Linux): a small process that shares this one's table of descriptors. When this process has ended,
@@ -230,7 +260,7 @@ impl Worker {
         };
         // The keeper knows it by its number, which must not come to mean anything else.
         let _for_the_keeper = ours.into_raw_fd();
-        self.say(&wire::keeper(pid), &[theirs.as_fd()], now)?;
+        self.try_say(&wire::keeper(pid), &[theirs.as_fd()], now)?;
         Ok(true)
     }
 
@@ -246,15 +276,15 @@ impl Worker {
         prefix: &[u8],
         now: Instant,
     ) -> std::result::Result<(), LinkError> {
-        self.say(&wire::released(slot, to, prefix, false), &[], now)
+        self.say(&wire::released(slot, to, prefix, false), now)
     }
 
     /// Says how busy this worker is; any figure that is comparable between workers.
     ///
     /// # Errors
-    /// The manager is gone.
+    /// The manager is gone, or the queue to it is full.
     pub fn report(&mut self, load: f64, now: Instant) -> std::result::Result<(), LinkError> {
-        self.say(&wire::load(load), &[], now)
+        self.try_say(&wire::load(load), &[], now)
     }
 
     /// Says that nothing is left and nothing more is taken.
@@ -262,7 +292,7 @@ impl Worker {
     /// # Errors
     /// The manager is gone.
     pub fn drained(&mut self, now: Instant) -> std::result::Result<(), LinkError> {
-        self.say(&[wire::DRAINED], &[], now)
+        self.say(&[wire::DRAINED], now)
     }
 
     /// Sends a message of the application to the worker at index `to`, to the manager or to all.
@@ -276,7 +306,7 @@ impl Worker {
         fds: &[BorrowedFd<'_>],
         now: Instant,
     ) -> std::result::Result<(), LinkError> {
-        self.say(&wire::message(to, data), fds, now)
+        self.try_say(&wire::message(to, data), fds, now)
     }
 
     /// Writes what is queued.
@@ -284,7 +314,8 @@ impl Worker {
     /// # Errors
     /// The manager is gone.
     pub fn flush(&mut self, now: Instant) -> std::result::Result<(), LinkError> {
-        self.link.flush(now).map(|_| ())
+        self.link.flush(now)?;
+        self.say_unsaid(now)
     }
 
     /// Whether to poll for readability.

@@ -222,6 +222,9 @@ impl Manager {
             // A worker that cannot be reached is about to be replaced; messages do not outlive it.
             if worker.say(&payload, &fds, now).is_err() {
                 worker.broken = worker.link.write_error().is_some();
+            } else if to != wire::TO_ALL {
+                // While workers are replaced there are two of one index, and the message is for one.
+                break;
             }
         }
     }

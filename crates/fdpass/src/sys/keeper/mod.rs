@@ -18,6 +18,9 @@ use nix::unistd::Pid;
 use self::memory::Maps;
 use self::numbers::Numbers;
 
+/// What a keeper is called.
+const NAME: [u8; 14] = *b"fdpass-keeper\0";
+
 /// The most ports that a keeper looks for.
 pub(crate) const MAX_PORTS: usize = 64;
 
@@ -78,10 +81,16 @@ pub(crate) fn adopts_orphans() -> bool {
 }
 
 /// Takes note of the end of a keeper that became a child of this process. `false`: it has not ended yet.
+///
+/// The number is what a worker said, who may lie: the end of another child is not for us to take note of.
 pub(crate) fn bury(pid: u32) -> bool {
+    let name = std::fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
     let Ok(pid) = i32::try_from(pid) else {
         return true;
     };
+    if name.strip_suffix(b"\n") != NAME.strip_suffix(b"\0") {
+        return true;
+    }
     let flags = WaitPidFlag::WNOHANG | WaitPidFlag::__WALL;
     !matches!(
         waitpid(Pid::from_raw(pid), Some(flags)),
@@ -119,7 +128,7 @@ fn set_signals(signals: &mut u64) {
 
 /// The keeper's whole life.
 fn keep(order: &Order) -> ! {
-    let name = *b"fdpass-keeper\0";
+    let name = NAME;
     let set_name = libc::PR_SET_NAME.unsigned_abs() as usize;
     call(
         libc::SYS_prctl,
