@@ -7,15 +7,20 @@ export const MOST_PASSED: number = 256 * 1024;
 export const NOTHING: Uint8Array = new Uint8Array(0);
 
 /** The manager would close a connection that it cannot pass on. */
-export function checkPassing(index: number | undefined, { length }: Uint8Array): void {
+export function checkPassing(index: number | undefined, prefix: Uint8Array): void {
   if (index !== undefined && !(Number.isInteger(index) && index >= 0 && index < MOST_WORKERS))
     throw refusal(
       'ERR_FDPASS_INVALID_ARGUMENT',
       `Cannot pass the connection on: ${shown(index)} is no index of a worker`,
     );
-  if (length > MOST_PASSED)
+  if (!(prefix instanceof Uint8Array))
     throw refusal(
       'ERR_FDPASS_INVALID_ARGUMENT',
-      `Cannot pass the connection on with ${length} bytes: the limit is ${MOST_PASSED}`,
+      `Cannot pass the connection on with ${shown(prefix)}: give the bytes as a Uint8Array`,
+    );
+  if (prefix.length > MOST_PASSED)
+    throw refusal(
+      'ERR_FDPASS_INVALID_ARGUMENT',
+      `Cannot pass the connection on with ${prefix.length} bytes: the limit is ${MOST_PASSED}`,
     );
 }

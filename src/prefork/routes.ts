@@ -1,4 +1,4 @@
-import { refusal } from '../errors.js';
+import { refusal, shown } from '../errors.js';
 
 /** Who gets the connections of which of the manager's listeners. */
 export class Routes<T> {
@@ -13,6 +13,12 @@ export class Routes<T> {
 
   /** `listener`: a name, which several listeners may have; all that nobody else has when there is none. */
   set(target: T, listener: string | undefined): void {
+    // Without this every connection would be closed, as of a listener that nobody serves.
+    if (typeof target !== 'object' && typeof target !== 'function')
+      throw refusal(
+        'ERR_FDPASS_INVALID_ARGUMENT',
+        `Cannot take connections with ${shown(target)}: give a function`,
+      );
     if (listener === undefined) {
       this.#others = target;
       return;

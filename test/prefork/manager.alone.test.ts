@@ -150,6 +150,10 @@ it('passes connections on with what was read, and messages with descriptors', as
   expect(await ask(at(port), 'much 1024')).toBe(
     'Cannot pass the connection on: 1024 is no index of a worker',
   );
+  expect(await ask(at(port), 'text 1')).toBe(
+    "Cannot pass the connection on with 'text': give the bytes as a Uint8Array",
+  );
+  expect(await ask(at(port), 'refused')).toBe('Cannot take connections with undefined: give a function');
   expect(await ask(at(port), 'share 1')).toBe('1 wrote for 0: hi');
 });
 
