@@ -1,6 +1,7 @@
 import type { ChildProcess, SpawnOptions, StdioOptions } from 'node:child_process';
 import type { AnyChannelOptions, BytesChannelOptions, ValueChannelOptions } from './channel/types.js';
 import { type Channel, channelOn } from './channel.js';
+import { wrongOption } from './check-options.js';
 import { calling } from './errors.js';
 import { type Fd, needNumber, ownNumber } from './fd.js';
 import { native } from './native.js';
@@ -24,6 +25,7 @@ const STANDARD = 3;
  * `stdio` and `env` are as for `spawn`; the socket comes after what `stdio` lists.
  *
  * @throws {FdpassError} `EMFILE` — this process is at its descriptor limit
+ * @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — a wrong option of the channel, or no list of arguments
  * @example
  * ```ts
  * import { spawnWithChannel } from 'fdpass';
@@ -62,6 +64,9 @@ export function spawnWithChannel<T>(
   args: readonly string[] = [],
   options: SpawnOptions & AnyChannelOptions<T> = {},
 ): ChildWithChannel<T> {
+  // Node would take an object for the options, and start the program without its channel.
+  if (!Array.isArray(args))
+    throw wrongOption('spawn', 'args', args, 'an array of strings; options come third');
   const [here, there] = calling(() => native.socketPair(STREAM)).map((number) => ownNumber(number)) as [
     Fd,
     Fd,

@@ -59,6 +59,13 @@ describe('spawnWithChannel()', () => {
     expect(() => spawnWithChannel('true', [], { codec: 'xml' } as never)).toThrow();
   });
 
+  it('takes no options in the place of the arguments', () => {
+    const options = { stdio: 'inherit' } as never;
+    const start = () => spawnWithChannel(process.execPath, options);
+    expect(start).toThrow(expect.objectContaining({ code: 'ERR_FDPASS_INVALID_ARGUMENT' }));
+    expect(start).toThrow(/options come third/);
+  });
+
   it('tells when the child is killed', async () => {
     const { child, channel } = tidy(spawnWithChannel(process.execPath, [fixturePath('chatter')]));
     const close = event(channel, 'close');
