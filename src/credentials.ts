@@ -1,4 +1,4 @@
-import { calling, refusal } from './errors.js';
+import { calling, refusal, shown } from './errors.js';
 import { Fd, needNumber, needSocketKind, ownNumber } from './fd.js';
 import { native } from './native.js';
 import { checkNumber } from './node-objects.js';
@@ -68,7 +68,7 @@ export function socketNumber(operation: string, socket: Fd | number): number {
     return needNumber(operation, socket);
   }
   if (typeof socket === 'number') return checkNumber(operation, socket);
-  const message = `Cannot ${operation} a socket: expected an Fd or a number. Make an Fd of other objects with Fd.duplicate()`;
+  const message = `Cannot ${operation} ${shown(socket)}: expected an Fd or the number of a socket. Make an Fd of other objects with Fd.duplicate()`;
   throw refusal('ERR_FDPASS_INVALID_ARGUMENT', message);
 }
 

@@ -146,7 +146,7 @@ function receiveWith(socket: Fd | number, options: ReceiveMessageOptions): Recei
 
 function receive(socket: Fd | number, into: Uint8Array, maxFds: number, timeout: number): number {
   // Last: an option that is a getter of the user may have closed it, and its number be another one's.
-  const kind = socket instanceof Fd ? needSocketKind('receive from', socket) : 0;
+  const kind = socket instanceof Fd ? needSocketKind('receive from this socket', socket) : 0;
   const number = socket instanceof Fd ? peekNumber(socket) : socketNumber('receive from', socket);
   preparePool();
   ask(number, kind, maxFds, timeout);

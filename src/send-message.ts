@@ -98,7 +98,7 @@ function sendWith(
 
 function send(socket: Fd | number, bytes: Uint8Array, count: number, timeout: number): number {
   // Last: code of the user that was run for `fds` may have closed it, and its number be another one's.
-  const kind = socket instanceof Fd ? needSocketKind('send on', socket) : 0;
+  const kind = socket instanceof Fd ? needSocketKind('send on this socket', socket) : 0;
   const number = socket instanceof Fd ? peekNumber(socket) : socketNumber('send on', socket);
   const fds = count === 0 ? usual : numbers;
   ask(number, kind, count, timeout);

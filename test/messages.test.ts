@@ -268,7 +268,7 @@ describe('wrong calls', () => {
       'no socket',
       () => sendMessage(undefined as never, 'x'),
       'ERR_FDPASS_INVALID_ARGUMENT',
-      /Fd or a number/,
+      /^Cannot send on undefined: expected an Fd or the number of a socket/,
     ],
     ['a negative socket', () => receiveMessage(-1), 'ERR_FDPASS_BAD_FD', /-1.*2147483647/],
     [
