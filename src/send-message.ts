@@ -131,7 +131,13 @@ function refuseUnacknowledged(move: Move): void {
   throw refusal('ERR_FDPASS_NEEDS_ACK', message);
 }
 
-function bytesOf(data: Uint8Array | string): Uint8Array {
+/**
+ * What is sent for `data`.
+ *
+ * @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — neither bytes nor a string
+ * @internal
+ */
+export function bytesOf(data: Uint8Array | string): Uint8Array {
   if (data instanceof Uint8Array) return data;
   if (typeof data === 'string') return Buffer.from(data);
   const message = `Cannot send ${shown(data)}: expected a Uint8Array or a string. Encode it first`;

@@ -45,6 +45,11 @@ export class Finish {
     for (const session of work.sessions) session.close();
   }
 
+  /** Whether nothing was left, and it was said. */
+  get isDone(): boolean {
+    return this.#done;
+  }
+
   /** Looks after the connections until none is left. */
   sweep(): void {
     this.#sweepIdle();

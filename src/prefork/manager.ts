@@ -1,9 +1,10 @@
 import { channel as diagnostics } from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
-import { calling, refusal } from '../errors.js';
+import { calling, refusal, shown } from '../errors.js';
 import { ownNumber } from '../fd.js';
 import { native } from '../native.js';
 import { runtime } from '../runtime.js';
+import { bytesOf } from '../send-message.js';
 import { collect, numbers, type Sendable } from '../sendable.js';
 import { decide, type Undecided } from './decide.js';
 import type { ManagerEvents } from './events.js';
@@ -24,6 +25,8 @@ import { onSignals } from './signals.js';
 import type { ManagerStats } from './stats.js';
 
 const ENGINE = runtime === 'node' ? 0 : 1;
+/** The longest time for `stop`: what comes after it must fit into a timer, too. */
+const LONGEST = 24 * 24 * 3_600_000;
 
 const lifeCycle = diagnostics('fdpass:prefork');
 
@@ -116,10 +119,13 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
 
   /**
    * Stops accepting, lets workers finish what they have, and ends them; what is not finished in time is cut.
-   * `timeout`: milliseconds (`drainTimeout`).
+   * `timeout`: milliseconds (`drainTimeout`), at most 24 days; `Infinity` is that.
+   *
+   * @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — `timeout` is not a number from 0 on: nothing is stopped
    */
   stop({ timeout = this.#settings.drainTimeout }: { timeout?: number } = {}): Promise<void> {
-    this.#stopped ??= this.#stop(timeout);
+    if (typeof timeout !== 'number' || !(timeout >= 0)) return Promise.reject(wrongTimeout(timeout));
+    this.#stopped ??= this.#stop(Math.min(timeout, LONGEST));
     return this.#stopped;
   }
 
@@ -165,6 +171,7 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
    * Sends a message to the worker at `index`; lends the descriptors.
    *
    * @throws {FdpassError} `ERR_FDPASS_PEER_GONE` — that worker is not running
+   * @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — `data` is neither bytes nor a string
    * @throws {FdpassError} `ERR_FDPASS_NOT_SENDABLE`, `ERR_FDPASS_FD_CLOSED`, `EBADF` — a descriptor cannot be lent
    * @throws {FdpassError} `ERR_FDPASS_TOO_MANY_FDS` — more than 253
    */
@@ -172,8 +179,8 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
     const member = this.#pool.seats[index]?.member;
     if (member === undefined)
       throw refusal('ERR_FDPASS_PEER_GONE', `Cannot send to worker ${index}: it is not running`);
+    const bytes = bytesOf(data);
     const count = collect(fds, { operation: 'send', limit: 253, unread: false });
-    const bytes = typeof data === 'string' ? Buffer.from(data) : data;
     calling(() => native.preforkSend(this.#handle, member.id, bytes, numbers, count));
   }
 
@@ -315,4 +322,11 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
   #publish(event: string, worker: object): void {
     if (lifeCycle.hasSubscribers) lifeCycle.publish({ manager: this, event, worker });
   }
+}
+
+function wrongTimeout(timeout: unknown): Error {
+  return refusal(
+    'ERR_FDPASS_INVALID_ARGUMENT',
+    `Cannot stop: timeout is ${shown(timeout)}, not a number of milliseconds from 0 on`,
+  );
 }

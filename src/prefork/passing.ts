@@ -6,9 +6,14 @@ export const MOST_PASSED: number = 256 * 1024;
 /** What goes with a connection of which nothing was read. */
 export const NOTHING: Uint8Array = new Uint8Array(0);
 
+/** Whether a worker may have this index. */
+export function isIndex(index: number): boolean {
+  return Number.isInteger(index) && index >= 0 && index < MOST_WORKERS;
+}
+
 /** The manager would close a connection that it cannot pass on. */
 export function checkPassing(index: number | undefined, prefix: Uint8Array): void {
-  if (index !== undefined && !(Number.isInteger(index) && index >= 0 && index < MOST_WORKERS))
+  if (index !== undefined && !isIndex(index))
     throw refusal(
       'ERR_FDPASS_INVALID_ARGUMENT',
       `Cannot pass the connection on: ${shown(index)} is no index of a worker`,

@@ -56,7 +56,9 @@ export class RawConnections {
   take(handler: RawHandler | undefined, records: Int32Array, at: number, prefix?: Uint8Array): void {
     const { handle, closed, listenerName } = this.#context;
     const slot = records[at + GIVEN.slot] as number;
-    const fd = ownNumber(records[at + GIVEN.fd] as number);
+    const number = records[at + GIVEN.fd] as number;
+    native.hold(number);
+    const fd = ownNumber(number);
     if (handler === undefined) {
       // Nobody here serves that listener.
       fd.close();

@@ -1,9 +1,10 @@
 import { EventEmitter } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
-import { calling, refusal } from '../errors.js';
+import { calling, refusal, shown } from '../errors.js';
 import { type Fd, ownNumber } from '../fd.js';
 import { native } from '../native.js';
 import { runtime } from '../runtime.js';
+import { bytesOf } from '../send-message.js';
 import { collect, numbers, type Sendable } from '../sendable.js';
 import { type Adopted, slotOf, type Target } from './adopted.js';
 import { ClosedWords } from './closed-words.js';
@@ -11,7 +12,7 @@ import { Finish, type Unfinished } from './finish.js';
 import { moveIn } from './listeners.js';
 import type { WorkerFacts } from './member.js';
 import { GIVEN, TO_ALL, TO_ANY, TO_MANAGER, WorkerOrder } from './native-types.js';
-import { checkPassing, NOTHING } from './passing.js';
+import { checkPassing, isIndex, NOTHING } from './passing.js';
 import { listenPrivately } from './private-listener.js';
 import { RawConnections, type RawHandler } from './raw.js';
 import { Routes } from './routes.js';
@@ -123,7 +124,8 @@ export class Worker extends EventEmitter<WorkerEvents> {
 
   /** Says how busy this worker is, for the policy `least-load`: any figure that is comparable between workers. */
   report(load: number): void {
-    native.workerReport(this.#handle, load);
+    // Nobody listens any more.
+    if (!this.#over) native.workerReport(this.#handle, load);
   }
 
   /**
@@ -145,13 +147,14 @@ export class Worker extends EventEmitter<WorkerEvents> {
   /**
    * Sends a message through the manager; lends the descriptors. A worker that is not running does not get it.
    *
+   * @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — `to` names nobody, or `data` is neither bytes nor a string
    * @throws {FdpassError} `ERR_FDPASS_NOT_SENDABLE`, `ERR_FDPASS_FD_CLOSED`, `EBADF` — a descriptor cannot be lent
    * @throws {FdpassError} `ERR_FDPASS_TOO_MANY_FDS` — more than 253
    */
   send(to: MessageTarget, data: Uint8Array | string, fds: Iterable<Sendable> = []): void {
-    const target = to === 'manager' ? TO_MANAGER : to === 'all' ? TO_ALL : to;
+    const target = receiver(to);
+    const bytes = bytesOf(data);
     const count = collect(fds, { operation: 'send', limit: 253, unread: false });
-    const bytes = typeof data === 'string' ? Buffer.from(data) : data;
     calling(() => native.workerSend(this.#handle, target, bytes, numbers, count));
   }
 
@@ -227,6 +230,8 @@ export class Worker extends EventEmitter<WorkerEvents> {
     } else if (kind === WorkerOrder.end) {
       this.emit('end');
       this.#over = true;
+      // It may have finished before: nothing asks again then.
+      if (this.#finish?.isDone) this.#done();
       this.#drain(false, ORPHAN);
       this.#finish?.check();
     }
@@ -282,4 +287,15 @@ export class Worker extends EventEmitter<WorkerEvents> {
     // The manager ends this process when it has heard it.
     native.workerDrained(this.#handle);
   }
+}
+
+/** Who is meant, as the binding knows them. */
+function receiver(to: MessageTarget): number {
+  if (to === 'manager') return TO_MANAGER;
+  if (to === 'all') return TO_ALL;
+  if (isIndex(to)) return to;
+  throw refusal(
+    'ERR_FDPASS_INVALID_ARGUMENT',
+    `Cannot send to ${shown(to)}: give the index of a worker, 'manager' or 'all'`,
+  );
 }

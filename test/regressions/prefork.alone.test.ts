@@ -1,0 +1,71 @@
+// What went wrong with workers and managers once, and must not again. Alone in the run: it starts processes.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { Channel, socketPair } from 'fdpass';
+import type { Manager } from 'fdpass/prefork';
+import { expect, it } from 'vitest';
+import { ending, until } from '../helpers/channels.js';
+import { fixturePath } from '../helpers/children.js';
+import { atEndOfTest } from '../helpers/cleanup.js';
+import { codeOf } from '../helpers/descriptors.js';
+import { request } from '../helpers/http-clients.js';
+import { startManager } from '../helpers/managers.js';
+
+/** What the worker tells next. */
+async function told(manager: Manager): Promise<string[]> {
+  const [data] = (await once(manager, 'message')) as [Uint8Array];
+  return JSON.parse(Buffer.from(data).toString()) as string[];
+}
+
+it('a message to nobody, and one that is no bytes, is refused: they went to the manager, and empty', async () => {
+  const { manager } = await startManager({ worker: fixturePath('prefork-misused'), workers: 1 });
+  const answer = told(manager);
+  manager.send(0, 'go');
+  expect(new Set(await answer)).toEqual(new Set(['ERR_FDPASS_INVALID_ARGUMENT']));
+  expect(codeOf(() => manager.send(0, 5 as never))).toBe('ERR_FDPASS_INVALID_ARGUMENT');
+});
+
+it('the descriptor of a connection is owned once', async () => {
+  const { manager, port } = await startManager({ worker: fixturePath('prefork-misused'), workers: 1 });
+  const answer = told(manager);
+  const client = connect(port, '127.0.0.1');
+  client.resume();
+  expect(await answer).toEqual(['ERR_FDPASS_BAD_FD']);
+  await once(client, 'close');
+});
+
+it('stop() with a time that no timer can have waits, and does nothing with one that is none', async () => {
+  const { manager, port } = await startManager({ workers: 1 });
+  await expect(manager.stop({ timeout: Number.NaN })).rejects.toThrow(/timeout is NaN/);
+  const answer = request(port, '/?delay=400');
+  await until(() => manager.stats().workers[0]?.active === 1);
+  await manager.stop({ timeout: Number.POSITIVE_INFINITY });
+  expect((await answer).outcome).toBe('ok');
+});
+
+it.each([
+  ['', false],
+  [' that it had told it was through', true],
+])('a worker with timers ends with its manager%s', async (_what, drained) => {
+  const [here, there] = socketPair();
+  const child = spawn(process.execPath, [fixturePath('prefork-misused')], {
+    stdio: ['ignore', 'inherit', 'inherit', there.fd],
+    env: {
+      ...process.env,
+      FDPASS_CHANNEL_FD: '3',
+      FDPASS_WORKER: JSON.stringify({ index: 0, strategy: 'push', listeners: ['0'] }),
+    },
+  });
+  atEndOfTest(() => void child.kill('SIGKILL'));
+  there.close();
+  const channel = ending(Channel.from(here));
+  const kind = async (): Promise<number | undefined> => (await channel.receive())?.data[0];
+  expect(await kind()).toBe(0x81);
+  if (drained) {
+    await channel.send(Uint8Array.of(4, 0, 0, 0, 232, 3, 0, 0));
+    while ((await kind()) !== 0x86);
+  }
+  channel.destroy();
+  expect(await once(child, 'exit')).toEqual([0, null]);
+});
