@@ -12,11 +12,16 @@ const PREFIX = 'fdpass-';
 /** As long as what `mkdtemp` makes of it. */
 const TEMPLATE = `${PREFIX}XXXXXX`;
 
+/** A server with several listeners is served more than once. */
+const begun = new WeakSet<Server>();
+
 /**
  * Has a server listen where nobody can come: one that never listened enforces no time-outs. Not at an abstract name: the
  * kernel tells those to everybody on the machine (`/proc/net/unix`), and they have no permissions.
  */
 export async function listenPrivately(server: Server): Promise<void> {
+  if (begun.has(server)) return;
+  begun.add(server);
   const folder = makeFolder();
   try {
     await new Promise<void>((resolve, reject) => {

@@ -42,8 +42,9 @@ export class ServedConnections {
     };
   }
 
-  /** Makes a server one that connections can be given to. */
+  /** Makes a server one that connections can be given to. It may serve several listeners. */
   add(server: Server): Target {
+    for (const known of this.servers) if (known.server === server) return known;
     const target = targetFor(server);
     this.servers.add(target);
     // HTTP/2: a session is closed from inside, when its streams have ended.
@@ -105,6 +106,11 @@ function targetFor(server: Server): Target {
     );
   const plain = server instanceof HttpServer;
   const http = plain || server instanceof HttpsServer ? server : undefined;
+  if (http?.listening)
+    throw refusal(
+      'ERR_FDPASS_BUSY',
+      'Cannot serve with a server that listens already: the manager does that. Do not call listen()',
+    );
   const { allowHalfOpen = false } = server as { allowHalfOpen?: boolean };
   // HTTP/2 without TLS has no class of its own.
   const clientFirst = plain || server instanceof TlsServer || 'updateSettings' in server;

@@ -159,6 +159,17 @@ it('serves two listeners of one name with the server of that name', async () => 
     expect(await text(connect({ port: port ?? 0, host: '127.0.0.1' }))).toMatch(/^net/);
 });
 
+it('serves two listeners with one HTTP server, which must not listen by itself', async () => {
+  const { manager } = await startManager({
+    worker: fixturePath('prefork-two-listeners'),
+    listen: ['one', 'two'].map((name) => ({ port: 0, host: '127.0.0.1', name })),
+  });
+  for (const { port } of manager.addresses) {
+    const response = await fetch(`http://127.0.0.1:${port}`, { headers: { connection: 'close' } });
+    expect(await response.text()).toMatch(/^Cannot serve with a server that listens already.* Do not call/);
+  }
+});
+
 it('moves idle HTTP connections of a worker that serves other protocols, and leaves those of the others alone', async () => {
   const { manager } = await startManager({
     worker: fixturePath('prefork-mixed'),
