@@ -67,6 +67,7 @@ export function isWorker(): boolean {
  *
  * @throws {FdpassError} `ERR_FDPASS_NO_PARENT` — this process was not started by a manager
  * @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — no server, or the manager has no listener of that name
+ * @throws {FdpassError} `ERR_FDPASS_BUSY` — an HTTP server that listens already
  * @example
  * ```ts
  * import { createServer } from 'node:http';
