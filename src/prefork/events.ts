@@ -1,3 +1,4 @@
+import type { FdpassError } from '../errors.js';
 import type { Fd } from '../fd.js';
 
 /** What a `Manager` tells. */
@@ -24,8 +25,11 @@ export interface ManagerEvents {
   hung: [worker: { index: number; pid: number | undefined }];
   /** A worker ended `maxCrashes` times in a row before it was ready; from now on it is tried every `maxDelay`. */
   crashLoop: [worker: { index: number }];
-  /** A message of a worker. The descriptors are the listener's to close. */
-  message: [data: Uint8Array, fds: Fd[], from: number];
+  /**
+   * A message of a worker. The descriptors are the listener's to close. `error`: descriptors of it were lost on the way
+   * because a process was at its descriptor limit; then there are none.
+   */
+  message: [data: Uint8Array, fds: Fd[], from: number, error?: FdpassError];
   /** No worker can take connections: clients wait in the kernel's queue. */
   saturated: [];
   /** Accepting goes on. */

@@ -1,11 +1,11 @@
 import { channel as diagnostics } from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
 import { calling, refusal, shown } from '../errors.js';
-import { ownNumber } from '../fd.js';
 import { native } from '../native.js';
 import { runtime } from '../runtime.js';
 import { bytesOf } from '../send-message.js';
 import { collect, numbers, type Sendable } from '../sendable.js';
+import { arrivedParts } from './arrived-parts.js';
 import { decide, type Undecided } from './decide.js';
 import type { ManagerEvents } from './events.js';
 import { Figures } from './figures.js';
@@ -233,7 +233,7 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
       throw refusal('ERR_FDPASS_CLOSED', `Cannot ${operation}: the manager is ${this.#state}`);
   }
 
-  #onEvent(kind: number, number: number, what: unknown, fds: Int32Array | undefined): void {
+  #onEvent(kind: number, number: number, what: unknown, fds: Int32Array | Error | undefined): void {
     switch (kind) {
       case PreforkEvent.inherited:
         this.#onInherited(number, what as Int32Array);
@@ -260,10 +260,10 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
     }
   }
 
-  #onMessage(member: Member | undefined, data: Uint8Array, fds: Int32Array | undefined): void {
-    const owned = [...(fds ?? [])].map((fd) => ownNumber(fd));
-    if (member === undefined || !this.emit('message', data, owned, member.index))
-      for (const fd of owned) fd.close();
+  #onMessage(member: Member | undefined, data: Uint8Array, fds: Int32Array | Error | undefined): void {
+    const parts = arrivedParts(fds);
+    if (member === undefined || !this.emit('message', data, parts.fds, member.index, ...parts.error))
+      for (const fd of parts.fds) fd.close();
   }
 
   #onMember(kind: number, member: Member): void {

@@ -13,7 +13,7 @@ export interface PreforkBinding {
    */
   preforkOpen(
     config: Float64Array,
-    onEvent: (kind: number, number: number, what: unknown, fds: Int32Array | undefined) => void,
+    onEvent: (kind: number, number: number, what: unknown, fds: Int32Array | Error | undefined) => void,
     onDecide: (count: number, records: Int32Array, seen: Uint8Array) => void,
     engine: number,
   ): number;
@@ -44,7 +44,7 @@ export interface PreforkBinding {
     fd: number,
     records: Int32Array,
     onConnections: (count: number, prefixes: Uint8Array | undefined) => void,
-    onOrder: (kind: number, a: number, b: number, data: unknown, fds: Int32Array | undefined) => void,
+    onOrder: (kind: number, a: number, b: number, data: unknown, fds: Int32Array | Error | undefined) => void,
     engine: number,
   ): number;
   /** The calls below return `false` when the manager is gone; its end is told by {@link WorkerOrder}. */
@@ -85,7 +85,7 @@ export const PreforkEvent = {
   hung: 5,
   /** `what`: the error, or `undefined` when the worker closed the channel. */
   channelEnded: 6,
-  /** `what`: the bytes. */
+  /** `what`: the bytes. `fds`: the error, of a message that lost them. */
   message: 7,
   /** `what`: the name of the errno. */
   pressure: 8,
@@ -121,7 +121,7 @@ export const WorkerOrder = {
   accept: 1,
   /** Finish within `b` milliseconds; `a`: 1 hand back what is idle. */
   drain: 2,
-  /** From worker `a` (-1: the manager), bytes in `data`. */
+  /** From worker `a` (-1: the manager), bytes in `data`. `fds`: the error, of a message that lost them. */
   message: 3,
   /** `a` connections did not arrive for want of descriptors; they went back. */
   lost: 4,

@@ -1,12 +1,13 @@
 import { EventEmitter } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
-import { calling, refusal, shown } from '../errors.js';
-import { type Fd, ownNumber } from '../fd.js';
+import { calling, type FdpassError, refusal, shown } from '../errors.js';
+import type { Fd } from '../fd.js';
 import { native } from '../native.js';
 import { runtime } from '../runtime.js';
 import { bytesOf } from '../send-message.js';
 import { collect, numbers, type Sendable } from '../sendable.js';
 import { type Adopted, slotOf, type Target } from './adopted.js';
+import { arrivedParts } from './arrived-parts.js';
 import { ClosedWords } from './closed-words.js';
 import { Finish, type Unfinished } from './finish.js';
 import { moveIn } from './listeners.js';
@@ -22,8 +23,11 @@ import { unsupportedHere } from './unsupported.js';
 
 /** What a `Worker` tells. */
 export interface WorkerEvents {
-  /** A message of another worker, or of the manager (-1). The descriptors are the listener's to close. */
-  message: [data: Uint8Array, fds: Fd[], from: number];
+  /**
+   * A message of another worker, or of the manager (-1). The descriptors are the listener's to close. `error`: descriptors
+   * of it were lost on the way because a process was at its descriptor limit; then there are none.
+   */
+  message: [data: Uint8Array, fds: Fd[], from: number, error?: FdpassError];
   /** This worker shall finish: it gets no more connections. */
   drain: [];
   /** The manager is gone; this process ends when its connections have. */
@@ -218,15 +222,16 @@ export class Worker extends EventEmitter<WorkerEvents> {
     native.workerRelease(this.#handle, slot, to, prefix);
   }
 
-  #onOrder(kind: number, a: number, b: number, data: unknown, fds: Int32Array | undefined): void {
+  #onOrder(kind: number, a: number, b: number, data: unknown, fds: Int32Array | Error | undefined): void {
     if (kind === WorkerOrder.accept) {
       this.#accepts.push([a, b]);
       Promise.all(this.#awaited).then(() => this.#sayReady());
     } else if (kind === WorkerOrder.drain) {
       this.#drain(a === 1, b);
     } else if (kind === WorkerOrder.message) {
-      const owned = [...(fds ?? [])].map((fd) => ownNumber(fd));
-      if (!this.emit('message', data as Uint8Array, owned, a)) for (const fd of owned) fd.close();
+      const parts = arrivedParts(fds);
+      if (!this.emit('message', data as Uint8Array, parts.fds, a, ...parts.error))
+        for (const fd of parts.fds) fd.close();
     } else if (kind === WorkerOrder.end) {
       this.emit('end');
       this.#over = true;

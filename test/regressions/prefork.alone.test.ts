@@ -6,7 +6,7 @@ import { Channel, socketPair } from 'fdpass';
 import type { Manager } from 'fdpass/prefork';
 import { expect, it } from 'vitest';
 import { ending, until } from '../helpers/channels.js';
-import { fixturePath } from '../helpers/children.js';
+import { fixturePath, startProgram } from '../helpers/children.js';
 import { atEndOfTest } from '../helpers/cleanup.js';
 import { codeOf } from '../helpers/descriptors.js';
 import { request } from '../helpers/http-clients.js';
@@ -68,4 +68,14 @@ it.each([
   }
   channel.destroy();
   expect(await once(child, 'exit')).toEqual([0, null]);
+});
+
+it('a message that lost its descriptors at a limit says so, to the manager and to another worker', async () => {
+  const limited = `ulimit -n 256; exec "${process.execPath}" "${fixturePath('prefork-message-at-limit')}"`;
+  const { code, stdout, stderr } = await startProgram('sh', ['-c', limited]).exited;
+  expect([code, stderr]).toEqual([0, '']);
+  expect((JSON.parse(stdout) as string[]).sort()).toEqual([
+    'one 0 0 ERR_FDPASS_TRUNCATED',
+    'routed: 0 ERR_FDPASS_WITHDRAWN 0 1 undefined',
+  ]);
 });

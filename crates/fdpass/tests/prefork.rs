@@ -526,20 +526,20 @@ fn workers_write_to_each_other_and_to_the_manager_with_descriptors() {
     b.read();
     c.read();
     assert!(matches!(&b.orders[..], [
-        Order::Message { from: 0, data: first, fds },
+        Order::Message { from: 0, data: first, fds, .. },
         Order::Message { from: 0, data: second, .. },
     ] if first == b"to b" && fds.len() == 1 && second == b"to all"));
     assert!(matches!(&c.orders[..], [Order::Message { from: 0, data, .. }] if data == b"to all"));
     assert!(rig.events.iter().any(|event| matches!(
         event,
-        Event::Message { from, data, fds } if *from == a.id && data == b"to you" && fds.len() == 1
+        Event::Message { from, data, fds, damage: None } if *from == a.id && data == b"to you" && fds.len() == 1
     )));
     rig.manager
         .send(a.id, b"thanks", &[left.as_fd()], now)
         .expect("send");
     a.read();
     assert!(
-        matches!(&a.orders[..], [Order::Message { from: wire::TO_MANAGER, data, fds }]
+        matches!(&a.orders[..], [Order::Message { from: wire::TO_MANAGER, data, fds, damage: None }]
         if data == b"thanks" && fds.len() == 1)
     );
 }

@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 
 use fdpass::descriptor;
+use fdpass::link::Damage;
 use fdpass::prefork::Peer;
 use fdpass::prefork::acceptor::{ListenOptions, listen_tcp};
 use napi::sys::{TypedarrayType, napi_callback_info, napi_env, napi_value};
@@ -96,12 +97,22 @@ fn give(state: &State, fd: OwnedFd) -> i32 {
     number
 }
 
-/// Bytes and descriptors of a message of the application, as JavaScript gets them.
-fn message_parts(state: &State, data: &[u8], fds: Vec<OwnedFd>) -> [Option<napi_value>; 2] {
+/// Bytes and descriptors of a message of the application, as JavaScript gets them; of one that is not whole, the error in
+/// the place of the descriptors.
+fn message_parts(
+    state: &State,
+    data: &[u8],
+    fds: Vec<OwnedFd>,
+    damage: Option<Damage>,
+) -> [Option<napi_value>; 2] {
     let env = state.env;
     let bytes = js::new_typed_array(env, TypedarrayType::uint8_array, data.len(), |into| {
         into.copy_from_slice(data);
     });
+    if let Some(damage) = damage {
+        let failure = Failure::new(damage.code(), damage.to_string());
+        return [bytes, Some(failure.to_js(env))];
+    }
     let count = fds.len();
     let mut fds = fds.into_iter();
     let numbers = js::new_typed_array(env, TypedarrayType::int32_array, count, |into| {

@@ -153,8 +153,13 @@ impl Watched {
                 let millis = i32::try_from(millis).unwrap_or(i32::MAX);
                 self.tell(2, [i32::from(hand_back), millis], None, None);
             }
-            Order::Message { from, data, fds } => {
-                let [bytes, numbers] = message_parts(state, &data, fds);
+            Order::Message {
+                from,
+                data,
+                fds,
+                damage,
+            } => {
+                let [bytes, numbers] = message_parts(state, &data, fds, damage);
                 self.tell(3, [from.cast_signed(), 0], bytes, numbers);
             }
             Order::Lost { count } => self.tell(4, [count.cast_signed(), 0], None, None),

@@ -8,8 +8,8 @@ use super::peer::Peer;
 use super::wire::{self, FromManager};
 use crate::error::Result;
 use crate::link::{
-    self, Budget, FdBatch, Link, LinkError, MessageMeta, ReadBuffer, SendOptions, Sink, SinkStatus,
-    SocketTransport, Stop,
+    self, Budget, Damage, FdBatch, Link, LinkError, MessageMeta, ReadBuffer, SendOptions, Sink,
+    SinkStatus, SocketTransport, Stop,
 };
 use crate::socket::{self, SocketType};
 use crate::sys::{self, RawAddress};
@@ -55,6 +55,8 @@ pub enum Order {
         data: Vec<u8>,
         /// The descriptors.
         fds: Vec<OwnedFd>,
+        /// Why it is not whole; then it has no descriptors.
+        damage: Option<Damage>,
     },
     /// Connections or listeners of this message were lost on the way, because this process has no free descriptor.
     /// The manager has them still, and judges them when this worker ends.
@@ -102,11 +104,19 @@ impl Sink for Inbox {
             Some(FromManager::Drain { hand_back, millis }) => {
                 self.orders.push(Order::Drain { hand_back, millis });
             }
-            Some(FromManager::Message { from, data }) => self.orders.push(Order::Message {
-                from,
-                data: data.to_vec(),
-                fds: fds.drain().collect(),
-            }),
+            Some(FromManager::Message { from, lost, data }) => {
+                let before = (lost > 0).then_some(Damage::Withdrawn {
+                    sent: lost.into(),
+                    received: 0,
+                });
+                self.orders.push(Order::Message {
+                    from,
+                    data: data.to_vec(),
+                    fds: fds.drain().collect(),
+                    damage: meta.damage.or(before),
+                });
+                return SinkStatus::Continue;
+            }
             Some(FromManager::Unknown(_)) | None => {}
         }
         if let Some(damage) = &meta.damage {

@@ -23,8 +23,13 @@ impl Watched {
                 let error = failure.map(|failure| failure.to_js(self.env));
                 self.event(6, number(id), error);
             }
-            Event::Message { from, data, fds } => {
-                let [bytes, numbers] = message_parts(state, &data, fds);
+            Event::Message {
+                from,
+                data,
+                fds,
+                damage,
+            } => {
+                let [bytes, numbers] = message_parts(state, &data, fds, damage);
                 self.event_with(7, number(from), bytes, numbers);
             }
             Event::Pressure(errno) => {

@@ -1,7 +1,7 @@
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use crate::link::LinkError;
+use crate::link::{Damage, LinkError};
 use crate::prefork::WorkerId;
 #[cfg(doc)]
 use crate::prefork::policy::Policy;
@@ -31,6 +31,8 @@ pub enum Event {
         data: Vec<u8>,
         /// The descriptors, yours.
         fds: Vec<OwnedFd>,
+        /// Why it is not whole; then it has no descriptors.
+        damage: Option<Damage>,
     },
     /// The process or the system is at its descriptor limit (errno): accepting rests.
     Pressure(i32),

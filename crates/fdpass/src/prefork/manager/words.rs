@@ -7,7 +7,7 @@ use super::config::MAX_PREFIX;
 use super::event::Event;
 use super::{Manager, WORDS};
 use crate::descriptor;
-use crate::link::{FdBatch, MessageMeta, Sink, SinkStatus, Stop};
+use crate::link::{Damage, FdBatch, MessageMeta, Sink, SinkStatus, Stop};
 use crate::prefork::WorkerId;
 use crate::prefork::acceptor::LIMIT_PAUSE;
 use crate::prefork::held::SlotId;
@@ -34,6 +34,7 @@ pub(super) enum Word {
         to: u32,
         data: Vec<u8>,
         fds: Vec<OwnedFd>,
+        damage: Option<Damage>,
     },
 }
 
@@ -46,7 +47,7 @@ pub(super) struct Inbox {
 }
 
 impl Sink for Inbox {
-    fn message(&mut self, _: &MessageMeta, payload: &[u8], fds: &mut FdBatch<'_>) -> SinkStatus {
+    fn message(&mut self, meta: &MessageMeta, payload: &[u8], fds: &mut FdBatch<'_>) -> SinkStatus {
         match wire::from_worker(payload) {
             Some(FromWorker::Closed { received, slots }) => {
                 self.received = Some(received);
@@ -74,6 +75,7 @@ impl Sink for Inbox {
                 to,
                 data: data.to_vec(),
                 fds: fds.drain().collect(),
+                damage: meta.damage,
             }),
             // That it came is all a pong says; what is of a later version is passed over.
             Some(FromWorker::Pong(_) | FromWorker::Unknown(_)) | None => {}
@@ -169,7 +171,28 @@ impl Manager {
                 }
                 self.released(at, slot, to, prefix, now);
             }
-            Word::Message { to, data, fds } => self.route(at, to, data, fds, now),
+            Word::Message {
+                to,
+                data,
+                fds,
+                damage,
+            } if to == wire::TO_MANAGER => self.events.push(Event::Message {
+                from: id,
+                data,
+                fds,
+                damage,
+            }),
+            Word::Message {
+                to,
+                data,
+                fds,
+                damage,
+            } => {
+                let lost = damage.map_or(0, |damage| damage.counts().0);
+                let lost = u16::try_from(lost).unwrap_or(u16::MAX);
+                let payload = wire::damaged(self.workers[at].index, lost, &data);
+                self.route(id, to, &payload, &fds, now);
+            }
         }
     }
 
@@ -206,13 +229,7 @@ impl Manager {
     }
 
     /// A message between workers goes through the manager.
-    fn route(&mut self, at: usize, to: u32, data: Vec<u8>, fds: Vec<OwnedFd>, now: Instant) {
-        let from = self.workers[at].id;
-        if to == wire::TO_MANAGER {
-            self.events.push(Event::Message { from, data, fds });
-            return;
-        }
-        let payload = wire::message(self.workers[at].index, &data);
+    fn route(&mut self, from: WorkerId, to: u32, payload: &[u8], fds: &[OwnedFd], now: Instant) {
         let fds: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
         let receivers = self.workers.iter_mut().filter(|worker| {
             let meant = to == wire::TO_ALL || worker.index == to;
@@ -220,7 +237,7 @@ impl Manager {
         });
         for worker in receivers {
             // A worker that cannot be reached is about to be replaced; messages do not outlive it.
-            if worker.say(&payload, &fds, now).is_err() {
+            if worker.say(payload, &fds, now).is_err() {
                 worker.broken = worker.link.write_error().is_some();
             } else if to != wire::TO_ALL {
                 // While workers are replaced there are two of one index, and the message is for one.

@@ -26,7 +26,8 @@ pub const LISTENERS: u8 = 0x02;
 pub const PING: u8 = 0x03;
 /// Manager: finish. `u8 kind, u8 flags (1: hand idle connections back), 2 × u8, u32 milliseconds`.
 pub const DRAIN: u8 = 0x04;
-/// Both: a message of the application. `u8 kind, 3 × u8, u32 worker (from, or to), bytes`; descriptors as they are.
+/// Both: a message of the application. `u8 kind, u8, u16 descriptors that were lost on the way to the manager, u32 worker
+/// (from, or to), bytes`; descriptors as they are, none when some were lost.
 pub const MESSAGE: u8 = 0x05;
 
 /// Worker: I can take connections. `u8 kind`.
@@ -67,6 +68,8 @@ pub enum FromManager<'a> {
     Message {
         /// The worker it comes from, or [`TO_MANAGER`].
         from: u32,
+        /// How many descriptors it had before they were lost on their way to the manager.
+        lost: u16,
         /// The bytes.
         data: &'a [u8],
     },
@@ -95,6 +98,7 @@ pub fn from_manager(payload: &[u8]) -> Option<FromManager<'_>> {
         },
         MESSAGE => FromManager::Message {
             from: u32_in(payload, 4)?,
+            lost: u16_in(payload, 2)?,
             data: &payload[8..],
         },
         kind => FromManager::Unknown(kind),
@@ -230,8 +234,15 @@ pub fn released(slot: u32, to: u32, prefix: &[u8], no_room: bool) -> Vec<u8> {
 /// [`MESSAGE`].
 #[must_use]
 pub fn message(worker: u32, data: &[u8]) -> Vec<u8> {
+    damaged(worker, 0, data)
+}
+
+/// [`MESSAGE`] of which `lost` descriptors were lost.
+#[must_use]
+pub fn damaged(worker: u32, lost: u16, data: &[u8]) -> Vec<u8> {
+    let [low, high] = lost.to_le_bytes();
     let mut bytes = Vec::with_capacity(8 + data.len());
-    bytes.extend_from_slice(&with_word([MESSAGE, 0, 0, 0], worker));
+    bytes.extend_from_slice(&with_word([MESSAGE, 0, low, high], worker));
     bytes.extend_from_slice(data);
     bytes
 }
