@@ -9,11 +9,11 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use fdpass::descriptor;
-use fdpass::link::LinkError;
+use fdpass::link::{self, Link, LinkError, SendOptions, SocketTransport};
 use fdpass::prefork::admission::TokenBuckets;
 use fdpass::prefork::manager::{Config, Decision, Event, Manager};
 use fdpass::prefork::policy::Policy;
@@ -712,4 +712,106 @@ fn a_message_for_an_index_goes_to_one_worker_while_two_have_it() {
     };
     assert_eq!(texts(&mut old), [b"one", b"all"]);
     assert_eq!(texts(&mut new), [b"all"]);
+}
+
+/// Words as no worker says them: any slot, any length, descriptors with every kind.
+fn lie(random: &mut impl FnMut() -> u32, slots: &[u32]) -> Vec<u8> {
+    let slot = match random() % 4 {
+        0 => random(),
+        1 => 0,
+        _ => slots[random() as usize % slots.len()],
+    };
+    let to = [0, 1, 7, wire::TO_ANY, wire::TO_ALL][random() as usize % 5];
+    let mut word = match random() % 9 {
+        0 => vec![wire::READY],
+        1 => wire::closed(random(), &[slot, slot, slot ^ 1]),
+        2 => wire::released(slot, to, &vec![0; (random() % 400_000) as usize], false),
+        3 => wire::released(slot, to, b"GET / HTTP/1.1\r\n\r\n", true),
+        4 => wire::load(f64::from_bits(u64::from(random()) << 32)).to_vec(),
+        5 => wire::beat(wire::PONG, random()).to_vec(),
+        6 => wire::keeper(random() % 3).to_vec(),
+        7 => wire::message(to, &[0; 9]),
+        _ => vec![u8::try_from(random() % 256).unwrap_or(0); 5],
+    };
+    if random().is_multiple_of(4) {
+        word.truncate(random() as usize % (word.len() + 1));
+    }
+    word
+}
+
+#[test]
+fn a_worker_that_lies_harms_nobody_but_itself() {
+    let mut seed = 0x2545_f491_u32;
+    let mut random = move || {
+        seed ^= seed << 13;
+        seed ^= seed >> 17;
+        seed ^= seed << 5;
+        seed
+    };
+    for _ in 0..4 {
+        let mut rig = Rig::new(Config {
+            max_connections: 4,
+            watchdog: Some(Duration::from_millis(50)),
+            wait_timeout: Duration::from_millis(20),
+            ..Config::default()
+        });
+        let mut honest = rig.hire(0);
+        let now = Instant::now();
+        let (ours, theirs) = socket::pair(SocketType::Stream).expect("pair");
+        let liar = rig.manager.add_worker(ours, 1, 1, now).expect("a socket");
+        let transport = SocketTransport::new(theirs).expect("a socket");
+        let mut link = Link::new(transport, link::Config::default());
+        let mut say = |word: &[u8], fds: &[BorrowedFd<'_>]| {
+            link.try_send(word, fds, SendOptions::default(), now)
+                .expect("the manager is there");
+        };
+        say(&[wire::READY], &[]);
+        let mut clients: Vec<_> = (0..8).map(|_| rig.connect()).collect();
+        for client in &mut clients {
+            client.write_all(GET).expect("write");
+        }
+        rig.until(|rig| rig.manager.totals().accepted == 8);
+        let given = honest.given();
+        assert_eq!(given.len(), 4);
+        let its: Vec<u32> = given.iter().map(|given| given.slot).collect();
+        let lent = std::fs::File::open("/dev/null").expect("/dev/null");
+        for _ in 0..60 {
+            let fds = vec![lent.as_fd(); random() as usize % 3];
+            say(&lie(&mut random, &[0, 1, 2, 3, 4, 5, 6, 7]), &fds);
+            rig.turn(Duration::ZERO);
+        }
+        rig.settle();
+        drop(link);
+        rig.manager.worker_died(liar, Instant::now());
+        rig.settle();
+        honest.read();
+        let more: Vec<_> = std::mem::take(&mut honest.orders)
+            .into_iter()
+            .filter_map(|order| match order {
+                Order::Serve(given) => Some(given),
+                _ => None,
+            })
+            .collect();
+        assert!(
+            more.iter().all(|more| !its.contains(&more.slot)),
+            "a connection of the honest one was given twice"
+        );
+        given.iter().for_each(answer);
+        for given in &given {
+            let Peer::Inet(peer) = given.peer else {
+                panic!("a TCP client");
+            };
+            let client = clients
+                .iter_mut()
+                .find(|client| client.local_addr().is_ok_and(|address| address == peer));
+            let mut text = [0; 6];
+            client
+                .expect("it is a client's")
+                .read_exact(&mut text)
+                .expect("answer");
+        }
+        honest.close(given);
+        honest.close(more);
+        rig.until(|rig| rig.manager.totals().held == 0);
+    }
 }
