@@ -11,6 +11,8 @@ export class Places {
   readonly #placeOf: number[] = [];
   /** Listening sockets of seats that were given up (strategy `kernel`). */
   readonly #spare: (readonly number[])[] = [];
+  /** Those of a seat for which there were not enough descriptors: the next one gets them. */
+  readonly #begun: number[] = [];
 
   async open({ listen, strategy }: Settings): Promise<void> {
     for (const [index, address] of listen.entries())
@@ -34,10 +36,11 @@ export class Places {
 
   /** Listening sockets of one worker, at each place one: the manager accepts from them while it does not. */
   forSeat(handle: number): readonly number[] {
-    return (
-      this.#spare.pop() ??
-      this.#all.map((place, at) => this.#listen(handle, place.sockets.shift() ?? place.another(), at))
-    );
+    const spare = this.#spare.pop();
+    if (spare !== undefined) return spare;
+    for (const [at, place] of this.#all.entries())
+      this.#begun[at] ??= this.#listen(handle, place.sockets.shift() ?? place.another(), at);
+    return this.#begun.splice(0);
   }
 
   /**

@@ -79,3 +79,16 @@ it('a message that lost its descriptors at a limit says so, to the manager and t
     'routed: 0 ERR_FDPASS_WITHDRAWN 0 1 undefined',
   ]);
 });
+
+it.skipIf(process.platform !== 'linux')(
+  'a manager that cannot scale for want of descriptors keeps no more of them with each attempt (kernel: Linux)',
+  async () => {
+    const limited = `ulimit -n 100; exec "${process.execPath}" "${fixturePath('prefork-scale-at-limit')}"`;
+    const { code, stdout, stderr } = await startProgram('sh', ['-c', limited]).exited;
+    expect([code, stderr]).toEqual([0, '']);
+    const { codes, more } = JSON.parse(stdout) as { codes: string[]; more: number };
+    expect(codes[0]).toBe('EMFILE');
+    // Two listening sockets and a channel of the second worker: what one attempt begins the next one uses.
+    expect(more).toBeLessThanOrEqual(3);
+  },
+);
