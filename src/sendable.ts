@@ -102,7 +102,11 @@ function collectItems(
   // Not `for of`: this loop runs once for every descriptor sent.
   for (let index = 0; index < length && count <= how.limit; index++) {
     const item = items[index];
-    if (!(item instanceof Fd)) foreign ||= typeof item !== 'number';
+    if (item instanceof Fd) {
+      room[count++] = needNumber(how.operation, item);
+      continue;
+    }
+    foreign ||= typeof item !== 'number';
     room[count++] = numberToSend(item, how);
   }
   // An object that was asked for its number may have closed one of these, and the number be another one's.
@@ -195,8 +199,7 @@ function gathered(fds: Iterable<Sendable>, how: Collecting): Sendable[] {
   return items;
 }
 
-function numberToSend(item: Sendable | undefined, how: Collecting): number {
-  if (item instanceof Fd) return needNumber(how.operation, item);
+function numberToSend(item: Exclude<Sendable, Fd> | undefined, how: Collecting): number {
   if (typeof item === 'number') return checkNumber(how.operation, item);
   if (isLendable(item)) return item[lend](how.operation, 'lend');
   return numberOf(how.operation, item, 'lend', how.unread);
