@@ -3,6 +3,7 @@
 use std::error;
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use crate::limits;
 
@@ -185,6 +186,8 @@ pub enum Error {
     TimedOut {
         /// The call that waited.
         syscall: Syscall,
+        /// How long.
+        after: Duration,
     },
     /// A message lost data or descriptors on its way in. Everything that did arrive was closed; the bytes are in the
     /// caller's buffer.
@@ -232,7 +235,7 @@ impl Error {
     #[must_use]
     pub fn syscall(&self) -> Option<&'static str> {
         match self {
-            Self::System { syscall, .. } | Self::TimedOut { syscall } => Some(syscall.name()),
+            Self::System { syscall, .. } | Self::TimedOut { syscall, .. } => Some(syscall.name()),
             _ => None,
         }
     }
@@ -242,6 +245,11 @@ impl Error {
     pub fn is_would_block(&self) -> bool {
         matches!(self, Self::System { source, .. } if source.kind() == io::ErrorKind::WouldBlock)
     }
+}
+
+/// A time in messages: in the unit in which callers give it.
+pub(crate) fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl fmt::Display for Error {
@@ -268,8 +276,8 @@ impl fmt::Display for Error {
             }
             Self::AddressInvalid { reason } => write!(f, "The socket address is invalid: {reason}"),
             Self::Unsupported { what } => write!(f, "This operating system does not have {what}"),
-            Self::TimedOut { syscall } => {
-                write!(f, "{} did not finish within the time given. Wait longer, or look why the peer does not answer", syscall.name())
+            Self::TimedOut { syscall, after } => {
+                write!(f, "{} did not finish within {} ms. Wait longer, or look why the peer does not answer", syscall.name(), milliseconds(*after))
             }
             Self::Truncated { truncation, .. } => fmt_truncation(truncation, f),
         }

@@ -364,7 +364,10 @@ fn wait_at_most<T>(
             result => return result.map_err(|source| Error::system(syscall, source)),
         }
         if left().is_zero() {
-            return Err(Error::TimedOut { syscall });
+            return Err(Error::TimedOut {
+                syscall,
+                after: limit,
+            });
         }
         // Readiness that is worth nothing (reading was shut down, descriptors do not fit) would be told again at once.
         thread::sleep(pause.min(left()));

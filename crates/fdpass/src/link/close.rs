@@ -44,6 +44,7 @@ impl<T: Transport> Link<T> {
         }
         Err(self.fail(LinkError::TimedOut {
             waited: Waited::Close,
+            after: self.config.close_timeout,
         }))
     }
 

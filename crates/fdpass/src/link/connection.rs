@@ -234,11 +234,13 @@ impl<T: Transport> Link<T> {
         if is_over(self.stall_deadline()) {
             return Err(self.fail(LinkError::TimedOut {
                 waited: Waited::Rest,
+                after: self.config.stall_timeout.unwrap_or_default(),
             }));
         }
         if is_over(self.ack_deadline()) {
             return Err(self.fail(LinkError::TimedOut {
                 waited: Waited::Acknowledgement,
+                after: self.config.ack_timeout.unwrap_or_default(),
             }));
         }
         if is_over(self.pressure.map(|pressure| pressure.retry_at)) {

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
-use crate::error::{Syscall, errno_name};
+use crate::error::{Syscall, errno_name, milliseconds};
 use crate::frame::{AckEntry, AckStatus, CodecName, ProtocolError};
 
 /// What a link waited for in vain.
@@ -16,6 +17,20 @@ pub enum Waited {
     Acknowledgement,
     /// The queue to leave after [`Link::close`](super::Link::close).
     Close,
+}
+
+/// What a queue has no room for, and how much it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum QueueLimit {
+    /// Bytes, headers included.
+    Bytes(usize),
+    /// Messages.
+    Messages(usize),
+    /// Descriptors, those held until acknowledged included.
+    Descriptors(usize),
+    /// Messages whose acknowledgement is outstanding.
+    Unacknowledged(usize),
 }
 
 /// Why a send was refused, a message was lost, or the link ended. [`LinkError::code`] is the stable name to match on.
@@ -46,11 +61,16 @@ pub enum LinkError {
     TimedOut {
         /// What for.
         waited: Waited,
+        /// How long.
+        after: Duration,
     },
     /// The link is closed or closing.
     Closed,
     /// The queue is at its limit.
-    QueueFull,
+    QueueFull {
+        /// Which one.
+        limit: QueueLimit,
+    },
     /// More bytes than the peer accepts.
     MessageTooLarge {
         /// The bytes of the message.
@@ -104,7 +124,7 @@ impl LinkError {
             Self::PeerGone => "ERR_FDPASS_PEER_GONE",
             Self::TimedOut { .. } => "ERR_FDPASS_TIMEOUT",
             Self::Closed => "ERR_FDPASS_CLOSED",
-            Self::QueueFull => "ERR_FDPASS_QUEUE_FULL",
+            Self::QueueFull { .. } => "ERR_FDPASS_QUEUE_FULL",
             Self::MessageTooLarge { .. } => "ERR_FDPASS_TOO_LARGE",
             Self::TooManyFds { .. } => "ERR_FDPASS_TOO_MANY_FDS",
             Self::PeerDamaged(entry) => match entry.status {
@@ -168,10 +188,15 @@ impl fmt::Display for LinkError {
                 CodecName(*ours)
             ),
             Self::PeerGone => out.write_str("The peer ended without a goodbye: it crashed, was killed, or closed the socket itself"),
-            Self::TimedOut { waited } => write!(out, "The channel ended: {} did not come in time", waited.name()),
+            Self::TimedOut { waited, after } => write!(
+                out,
+                "The channel ended: {} did not come within {} ms. Look why the peer is silent, or allow it more time",
+                waited.name(),
+                milliseconds(*after)
+            ),
             Self::Closed => out.write_str("Cannot send on a closed channel"),
-            Self::QueueFull => {
-                out.write_str("Cannot queue another message: the queue is at its limit. Wait for 'drain' before sending more")
+            Self::QueueFull { limit } => {
+                write!(out, "Cannot queue another message: the limit is {limit}. Wait for 'drain' before sending more")
             }
             Self::MessageTooLarge { bytes, limit } => {
                 write!(out, "Cannot send a message of {bytes} bytes: the peer accepts {limit}")
@@ -197,6 +222,18 @@ impl Waited {
             Self::Acknowledgement => "an acknowledgement",
             Self::Close => "room for the last messages",
         }
+    }
+}
+
+impl fmt::Display for QueueLimit {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (number, unit) = match self {
+            Self::Bytes(number) => (number, "queued bytes"),
+            Self::Messages(number) => (number, "queued messages"),
+            Self::Descriptors(number) => (number, "queued descriptors"),
+            Self::Unacknowledged(number) => (number, "unacknowledged messages"),
+        };
+        write!(out, "{number} {unit}")
     }
 }
 

@@ -67,7 +67,7 @@ mod transport;
 pub use buffer::ReadBuffer;
 pub use config::{Accept, Config, Limits, Marks};
 pub use connection::{Link, State};
-pub use error::{LinkError, SendFailure, Waited};
+pub use error::{LinkError, QueueLimit, SendFailure, Waited};
 pub use flush::{Flush, Pressure};
 pub use outbox::Load;
 pub use send::{SendOptions, Sent};

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use super::config::Marks;
+use super::error::QueueLimit;
 use super::split::{Part, Split};
 use crate::frame::kind;
 use crate::sys;
@@ -23,7 +24,19 @@ pub struct Load {
 
 impl Load {
     pub(super) fn is_above(self, marks: Marks) -> bool {
-        self.bytes > marks.bytes || self.messages > marks.messages || self.fds > marks.fds
+        self.exceeded(marks).is_some()
+    }
+
+    /// The first of the marks that it is above.
+    #[inline]
+    pub(super) fn exceeded(self, marks: Marks) -> Option<QueueLimit> {
+        if self.bytes > marks.bytes {
+            return Some(QueueLimit::Bytes(marks.bytes));
+        }
+        if self.messages > marks.messages {
+            return Some(QueueLimit::Messages(marks.messages));
+        }
+        (self.fds > marks.fds).then_some(QueueLimit::Descriptors(marks.fds))
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::acks::duplicate_sockets;
 use super::connection::{Link, State};
-use super::error::LinkError;
+use super::error::{LinkError, QueueLimit};
 use super::flush::{Refusal, cancel};
 use super::split::{Part, Parts, Split};
 use super::transport::Transport;
@@ -176,7 +176,8 @@ impl<T: Transport> Link<T> {
         options: SendOptions,
     ) -> Result<(), LinkError> {
         if options.ack && self.unacknowledged.len() >= self.config.most_unacknowledged {
-            return Err(LinkError::QueueFull);
+            let limit = QueueLimit::Unacknowledged(self.config.most_unacknowledged);
+            return Err(LinkError::QueueFull { limit });
         }
         if self.out.is_empty() && self.unacknowledged.held() == 0 {
             return Ok(());
@@ -185,10 +186,10 @@ impl<T: Transport> Link<T> {
         load.bytes += bytes;
         load.messages += 1;
         load.fds += fds;
-        if load.is_above(self.config.most) {
-            return Err(LinkError::QueueFull);
+        match load.exceeded(self.config.most) {
+            Some(limit) => Err(LinkError::QueueFull { limit }),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Writes the message as far as the kernel takes it. `None`: all of it.

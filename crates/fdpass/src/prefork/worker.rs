@@ -194,7 +194,7 @@ impl Worker {
         self.say_unsaid(now)?;
         if self.unsaid.is_empty() {
             match self.try_say(payload, &[], now) {
-                Err(LinkError::QueueFull) => {}
+                Err(LinkError::QueueFull { .. }) => {}
                 said => return said,
             }
         }
@@ -205,7 +205,7 @@ impl Worker {
     fn say_unsaid(&mut self, now: Instant) -> std::result::Result<(), LinkError> {
         while let Some(payload) = self.unsaid.pop_front() {
             match self.try_say(&payload, &[], now) {
-                Err(LinkError::QueueFull) => {
+                Err(LinkError::QueueFull { .. }) => {
                     self.unsaid.push_front(payload);
                     break;
                 }

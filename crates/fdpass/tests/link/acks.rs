@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::{End, Fault, Tag, pair, pair_with, settle, with_raw_peer};
-use fdpass::link::{Config, Damage, Limits, LinkError, SendOptions, State, Waited};
+use fdpass::link::{Config, Damage, Limits, LinkError, QueueLimit, SendOptions, State, Waited};
 use fdpass::{inspect, socket};
 
 #[test]
@@ -217,7 +217,8 @@ fn a_peer_that_never_acknowledges_ends_the_link_in_time_and_costs_little() {
         .count();
     assert_eq!(taken, 50);
     let error = left.link.try_send(b"x", &[], options, left.now);
-    assert_eq!(error, Err(LinkError::QueueFull));
+    let limit = QueueLimit::Unacknowledged(50);
+    assert_eq!(error, Err(LinkError::QueueFull { limit }));
     left.send(b"no question", &[]);
 
     let deadline = left.link.next_deadline().unwrap();
@@ -228,7 +229,8 @@ fn a_peer_that_never_acknowledges_ends_the_link_in_time_and_costs_little() {
     assert_eq!(
         error,
         LinkError::TimedOut {
-            waited: Waited::Acknowledgement
+            waited: Waited::Acknowledgement,
+            after: Duration::from_secs(9),
         }
     );
     assert_eq!(left.link.state(), State::Finished);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::support::{End, Fault, Tag, pair, pair_with, settle, with_raw_peer};
-use fdpass::link::{Config, LinkError, Marks, SendOptions, State, Stop, Waited};
+use fdpass::link::{Config, LinkError, Marks, QueueLimit, SendOptions, State, Stop, Waited};
 
 #[test]
 fn both_sides_close_and_finish() {
@@ -90,7 +90,12 @@ fn a_peer_that_never_reads_bounds_the_queue_and_the_close() {
             break error;
         }
     };
-    assert_eq!(error, LinkError::QueueFull);
+    let limit = QueueLimit::Descriptors(3_000);
+    assert_eq!(error, LinkError::QueueFull { limit });
+    assert_eq!(
+        error.to_string(),
+        "Cannot queue another message: the limit is 3000 queued descriptors. Wait for 'drain' before sending more"
+    );
     assert!(left.link.queued().fds <= 3_000);
     left.link.close(left.now);
     // Where the kernel has no room for descriptors (the portable profile), it is asked again until the time is over.
@@ -104,10 +109,18 @@ fn a_peer_that_never_reads_bounds_the_queue_and_the_close() {
     assert_eq!(
         error,
         LinkError::TimedOut {
-            waited: Waited::Close
+            waited: Waited::Close,
+            after: Config::default().close_timeout,
         }
     );
     assert_eq!(error.code(), "ERR_FDPASS_TIMEOUT");
+    let waited = Config::default().close_timeout.as_millis();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "The channel ended: room for the last messages did not come within {waited} ms. Look why the peer is silent, or allow it more time"
+        )
+    );
     drop((left, deaf));
     tag.assert_only_copy();
 }
@@ -205,7 +218,8 @@ fn half_a_message_and_then_silence_times_out() {
         assert_eq!(
             error,
             LinkError::TimedOut {
-                waited: Waited::Rest
+                waited: Waited::Rest,
+                after: Duration::from_secs(7),
             }
         );
     }
