@@ -111,8 +111,12 @@ function send(socket: Fd | number, bytes: Uint8Array, count: number, timeout: nu
   return sheet[BYTES] ?? 0;
 }
 
-/** The kernel does not say which number is not open. */
-function explained(thrown: unknown, fds: Int32Array, count: number): unknown {
+/**
+ * What a send of `fds` threw: the kernel does not say which number is not open.
+ *
+ * @internal
+ */
+export function explained(thrown: unknown, fds: Int32Array, count: number): unknown {
   const error = fromNative(thrown);
   if (!(error instanceof FdpassError) || error.code !== 'EBADF') return error;
   const bad = fds.subarray(0, count).find((number) => !native.isOpen(number));

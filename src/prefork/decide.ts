@@ -1,12 +1,24 @@
+import { refusal } from '../errors.js';
 import { DECISION } from './native-types.js';
-import { DEFAULT_IN_FLIGHT, type IncomingConnection, type PolicyFunction, type Settings } from './options.js';
-import { peerAt } from './peer.js';
+import {
+  DEFAULT_IN_FLIGHT,
+  type IncomingConnection,
+  type ManagerOptions,
+  type PolicyFunction,
+  type Settings,
+} from './options.js';
+import { type PeerAddress, peerAt } from './peer.js';
 import type { WorkerStats } from './stats.js';
 import { throwLater } from './uncaught.js';
 
 const NOBODY = -2;
 const ANYBODY = -1;
 const ADMITTED = -3;
+
+type AdmitFunction = Extract<ManagerOptions['admit'], (...args: never) => unknown>;
+
+/** Functions that answered by a promise, which was told. */
+const promising = new WeakSet<AdmitFunction>();
 
 /** Connections that functions of the user decide about, as the binding gives them. */
 export interface Undecided {
@@ -34,13 +46,29 @@ export function decide(
     const peer = peerAt(records, at + DECISION.peer);
     const answer = at + DECISION.answer;
     const isNew = records[answer] !== ADMITTED;
-    if (isNew && typeof admit === 'function' && !asked(() => admit(peer), true)) {
+    if (isNew && typeof admit === 'function' && !asked(() => admitted(admit, peer), true)) {
       records[answer] = NOBODY;
     } else if (typeof policy === 'function') {
       const listener = listenerName(records[at + DECISION.listener] ?? 0);
       records[answer] = chosen({ peer, listener, firstBytes });
     }
   }
+}
+
+/** A promise is refused, as a stranger is: it would be taken for a yes before anybody has decided. Told once. */
+function admitted(admit: AdmitFunction, peer: PeerAddress): boolean {
+  const answer: unknown = admit(peer);
+  if (typeof (answer as PromiseLike<unknown> | undefined | null)?.then !== 'function') return Boolean(answer);
+  if (!promising.has(admit)) throwLater(wrongAnswer());
+  promising.add(admit);
+  return false;
+}
+
+function wrongAnswer(): Error {
+  return refusal(
+    'ERR_FDPASS_INVALID_ARGUMENT',
+    'Cannot admit by a promise: admit must answer at once, with true or false. Nobody is admitted. Decide later, in the worker',
+  );
 }
 
 function choose(

@@ -29,7 +29,7 @@ export interface Unfinished {
 export class Finish {
   readonly #work: Unfinished;
   readonly #handBack: boolean;
-  readonly #started: number = Date.now();
+  readonly #started: number = performance.now();
   readonly #deadline: number;
   #sweepAsked = false;
   #done = false;
@@ -53,7 +53,7 @@ export class Finish {
   /** Looks after the connections until none is left. */
   sweep(): void {
     this.#sweepIdle();
-    if (Date.now() >= this.#deadline) for (const socket of this.#work.sockets) socket.destroy();
+    if (performance.now() >= this.#deadline) for (const socket of this.#work.sockets) socket.destroy();
     if (this.#work.open() > 0) setTimeout(() => this.sweep(), SWEEP);
     else this.check();
   }
@@ -80,7 +80,7 @@ export class Finish {
     request: { socket?: Adopted },
     response: { setHeader?: (name: string, value: string) => void; once: EventEmitter['once'] },
   ): void => {
-    if (!this.#canMove(request.socket) || Date.now() > (this.#started + this.#deadline) / 2) {
+    if (!this.#canMove(request.socket) || performance.now() > (this.#started + this.#deadline) / 2) {
       try {
         response.setHeader?.('Connection', 'close');
       } catch {
@@ -93,7 +93,7 @@ export class Finish {
   /** Idle keep-alive connections move, or close. */
   #sweepIdle(): void {
     const living = [...this.#work.sockets].filter((socket) => !socket.destroyed);
-    const now = Date.now();
+    const now = performance.now();
     if (!this.#wouldLose(living, now))
       for (const { http } of this.#work.servers) http?.closeIdleConnections();
     for (const socket of living) {

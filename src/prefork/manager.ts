@@ -1,15 +1,17 @@
 import { channel as diagnostics } from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
+import { checkOptions } from '../check-options.js';
 import { calling, refusal, shown } from '../errors.js';
+import { MAX_FDS } from '../limits.js';
 import { native } from '../native.js';
 import { runtime } from '../runtime.js';
-import { bytesOf } from '../send-message.js';
+import { bytesOf, explained } from '../send-message.js';
 import { collect, numbers, type Sendable } from '../sendable.js';
 import { arrivedParts } from './arrived-parts.js';
 import { decide, type Undecided } from './decide.js';
 import type { ManagerEvents } from './events.js';
 import { Figures } from './figures.js';
-import type { Member } from './member.js';
+import { checkModule, type Member } from './member.js';
 import { PreforkEvent } from './native-types.js';
 import {
   checkCount,
@@ -19,6 +21,7 @@ import {
   type Settings,
   settingsOf,
 } from './options.js';
+import { isIndex } from './passing.js';
 import { Places } from './places.js';
 import { WorkerPool } from './pool.js';
 import { onSignals } from './signals.js';
@@ -94,7 +97,8 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
    * Listens and starts the workers; resolves when all are ready.
    *
    * @throws {FdpassError} `EADDRINUSE`, `EACCES`, … — an address cannot be listened at
-   * @throws {FdpassError} `ERR_FDPASS_WORKER` — a worker ended before it was ready, three times
+   * @throws {FdpassError} `ERR_FDPASS_WORKER` — there is no such worker module, or a worker ended before it was ready, three
+   * times
    * @throws {FdpassError} `ERR_FDPASS_BUSY` — it was started before
    * @throws {FdpassError} `ERR_FDPASS_CLOSED` — it was stopped meanwhile
    */
@@ -103,6 +107,7 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
     this.#state = 'running';
     const settings = this.#settings;
     try {
+      checkModule(settings);
       await this.#places.open(settings);
       this.#needRunning('start');
       this.#open();
@@ -121,12 +126,15 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
    * Stops accepting, lets workers finish what they have, and ends them; what is not finished in time is cut.
    * `timeout`: milliseconds (`drainTimeout`), at most 24 days; `Infinity` is that.
    *
-   * @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — `timeout` is not a number from 0 on: nothing is stopped
+   * @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — no options, or `timeout` is not a number from 0 on: nothing is
+   * stopped
    */
-  stop({ timeout = this.#settings.drainTimeout }: { timeout?: number } = {}): Promise<void> {
-    if (typeof timeout !== 'number' || !(timeout >= 0)) return Promise.reject(wrongTimeout(timeout));
+  async stop(options: { timeout?: number } = {}): Promise<void> {
+    checkOptions('stop', options);
+    const { timeout = this.#settings.drainTimeout } = options;
+    if (typeof timeout !== 'number' || !(timeout >= 0)) throw wrongTimeout(timeout);
     this.#stopped ??= this.#stop(Math.min(timeout, LONGEST));
-    return this.#stopped;
+    await this.#stopped;
   }
 
   /** The same as `stop()`. */
@@ -171,23 +179,40 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
    * Sends a message to the worker at `index`; lends the descriptors.
    *
    * @throws {FdpassError} `ERR_FDPASS_PEER_GONE` — that worker is not running
-   * @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — `data` is neither bytes nor a string
+   * @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — `index` is none, or `data` is neither bytes nor a string
    * @throws {FdpassError} `ERR_FDPASS_NOT_SENDABLE`, `ERR_FDPASS_FD_CLOSED`, `EBADF` — a descriptor cannot be lent
    * @throws {FdpassError} `ERR_FDPASS_TOO_MANY_FDS` — more than 253
    */
   send(index: number, data: Uint8Array | string, fds: Iterable<Sendable> = []): void {
-    const member = this.#pool.seats[index]?.member;
-    if (member === undefined)
-      throw refusal('ERR_FDPASS_PEER_GONE', `Cannot send to worker ${index}: it is not running`);
+    const member = this.#receiver(index);
     const bytes = bytesOf(data);
-    const count = collect(fds, { operation: 'send', limit: 253, unread: false });
-    calling(() => native.preforkSend(this.#handle, member.id, bytes, numbers, count));
+    const count = collect(fds, { operation: 'send', limit: MAX_FDS, unread: false });
+    try {
+      native.preforkSend(this.#handle, member.id, bytes, numbers, count);
+    } catch (thrown) {
+      throw explained(thrown, numbers, count);
+    }
   }
 
   /** Figures of the manager and of each worker. */
   stats(): ManagerStats {
     if (this.#handle === 0 && this.#lastTotals !== undefined) return this.#lastTotals;
     return this.#figures.all(this.#handle, this.#pool.seats);
+  }
+
+  #receiver(index: number): Member {
+    if (!isIndex(index))
+      throw refusal(
+        'ERR_FDPASS_INVALID_ARGUMENT',
+        `Cannot send to ${shown(index)}: give the index of a worker, an integer from 0 to ${MOST_WORKERS - 1}`,
+      );
+    const seat = this.#pool.seats[index];
+    if (seat?.member !== undefined) return seat.member;
+    const why =
+      seat === undefined && this.#state === 'running'
+        ? `there are ${this.size}. Give an index below that`
+        : 'it is not running';
+    throw refusal('ERR_FDPASS_PEER_GONE', `Cannot send to worker ${index}: ${why}`);
   }
 
   #open(): void {
@@ -229,8 +254,9 @@ export class Manager extends EventEmitter<ManagerEvents> implements AsyncDisposa
   }
 
   #needRunning(operation: string): void {
-    if (this.#state !== 'running')
-      throw refusal('ERR_FDPASS_CLOSED', `Cannot ${operation}: the manager is ${this.#state}`);
+    if (this.#state === 'running') return;
+    const remedy = this.#state === 'new' ? 'start() it first' : 'Make a new one';
+    throw refusal('ERR_FDPASS_CLOSED', `Cannot ${operation}: the manager is ${this.#state}. ${remedy}`);
   }
 
   #onEvent(kind: number, number: number, what: unknown, fds: Int32Array | Error | undefined): void {

@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { calling } from '../errors.js';
+import { calling, refusal } from '../errors.js';
 import { type Fd, ownNumber } from '../fd.js';
 import { native } from '../native.js';
 import { CHANNEL_VARIABLE } from '../parent.js';
@@ -132,7 +134,26 @@ function spawnWorker(socket: Fd, facts: WorkerFacts, settings: Settings): ChildP
 
 function commandOf({ worker, args = [], execArgv = process.execArgv }: Settings): [string, string[]] {
   if (typeof worker === 'object' && 'command' in worker) return [worker.command, [...(worker.args ?? [])]];
-  const file =
-    worker instanceof URL || String(worker).startsWith('file:') ? fileURLToPath(worker) : String(worker);
-  return [process.execPath, [...execArgv, file, ...args]];
+  return [process.execPath, [...execArgv, pathOf(worker), ...args]];
+}
+
+function pathOf(file: URL | string): string {
+  return file instanceof URL || file.startsWith('file:') ? fileURLToPath(file) : file;
+}
+
+/**
+ * Says at once what every worker would end of. Node looks for the module of a process as `require()` does for a path.
+ *
+ * @throws {FdpassError} `ERR_FDPASS_WORKER` — there is no such module
+ */
+export function checkModule({ worker, cwd = '' }: Settings): void {
+  if (typeof worker === 'object' && 'command' in worker) return;
+  const path = resolve(pathOf(cwd), pathOf(worker));
+  try {
+    createRequire(path).resolve(path);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') return;
+    const message = `Cannot start workers: there is no module ${path}. Give its path, or new URL('./worker.js', import.meta.url)`;
+    throw refusal('ERR_FDPASS_WORKER', message, { cause });
+  }
 }

@@ -135,7 +135,7 @@ export interface ManagerOptions {
   readonly peekBytes?: number;
   /** How long they are waited for, in milliseconds (1,000). */
   readonly peekTimeout?: number;
-  /** Who may come in at all: a rate for each client address, or a function. Not with `kernel`. */
+  /** Who may come in at all: a rate for each client address, or a function, which answers at once. Not with `kernel`. */
   readonly admit?: AdmissionRate | ((peer: PeerAddress) => boolean);
   /** How many connections a worker may be sent that it has not confirmed (256). */
   readonly maxInFlight?: number;
@@ -345,9 +345,16 @@ function respawnOf(respawn: RespawnOptions = {}): Required<RespawnOptions> {
 }
 
 function checkWorker(worker: ManagerOptions['worker']): void {
-  if ((typeof worker === 'string' && worker !== '') || worker instanceof URL) return;
-  if (typeof worker === 'object' && worker !== null && typeof worker.command === 'string') return;
-  throw wrong('worker', worker, 'the path or URL of a module, or { command, args }');
+  if (typeof worker === 'string' && worker !== '') return;
+  if (worker instanceof URL && worker.protocol === 'file:') return;
+  if (
+    typeof worker === 'object' &&
+    worker !== null &&
+    'command' in worker &&
+    typeof worker.command === 'string'
+  )
+    return;
+  throw wrong('worker', worker, 'the path or file URL of a module, or { command, args }');
 }
 
 function isAddress(address: ListenAddress): boolean {

@@ -1,3 +1,4 @@
+import { refusal, shown } from '../errors.js';
 import type { WorkerView } from './options.js';
 
 /** Figures of one worker. */
@@ -43,6 +44,7 @@ const COUNTERS = ['accepted', 'refused', 'dropped', 'reassigned', 'replayed', 'c
 /**
  * Figures as the text that Prometheus reads.
  *
+ * @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — `stats` is not what a manager's `stats()` returns
  * @example
  * ```ts
  * import { createServer } from 'node:http';
@@ -59,6 +61,11 @@ const COUNTERS = ['accepted', 'refused', 'dropped', 'reassigned', 'replayed', 'c
  * ```
  */
 export function renderPrometheus(stats: ManagerStats): string {
+  if (!Array.isArray((stats as ManagerStats | undefined | null)?.workers))
+    throw refusal(
+      'ERR_FDPASS_INVALID_ARGUMENT',
+      `Cannot render ${shown(stats)}: give what stats() of a manager returns`,
+    );
   const lines: string[] = [];
   const family = (name: string, type: string, help: string, samples: readonly string[]): void => {
     lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...samples);

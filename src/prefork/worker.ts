@@ -2,9 +2,10 @@ import { EventEmitter } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { calling, type FdpassError, refusal, shown } from '../errors.js';
 import type { Fd } from '../fd.js';
+import { MAX_FDS } from '../limits.js';
 import { native } from '../native.js';
 import { runtime } from '../runtime.js';
-import { bytesOf } from '../send-message.js';
+import { bytesOf, explained } from '../send-message.js';
 import { collect, numbers, type Sendable } from '../sendable.js';
 import { type Adopted, slotOf, type Target } from './adopted.js';
 import { arrivedParts } from './arrived-parts.js';
@@ -126,8 +127,17 @@ export class Worker extends EventEmitter<WorkerEvents> {
     this.#soonReady();
   }
 
-  /** Says how busy this worker is, for the policy `least-load`: any figure that is comparable between workers. */
+  /**
+   * Says how busy this worker is, for the policy `least-load`: any figure that is comparable between workers.
+   *
+   * @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — no number, or NaN
+   */
   report(load: number): void {
+    if (typeof load !== 'number' || Number.isNaN(load))
+      throw refusal(
+        'ERR_FDPASS_INVALID_ARGUMENT',
+        `Cannot report ${shown(load)} as the load: give a number that can be compared`,
+      );
     // Nobody listens any more.
     if (!this.#over) native.workerReport(this.#handle, load);
   }
@@ -140,9 +150,12 @@ export class Worker extends EventEmitter<WorkerEvents> {
    * @throws {FdpassError} `ERR_FDPASS_INVALID_ARGUMENT` — no index of a worker, or more than 256 KiB
    */
   passOn(socket: Socket, index?: number, prefix: Uint8Array = NOTHING): void {
-    const slot = (socket as Adopted)[slotOf];
+    const slot = (socket as Adopted | undefined | null)?.[slotOf];
     if (slot === undefined)
-      throw refusal('ERR_FDPASS_NOT_SENDABLE', 'Cannot pass the socket on: it is not of a manager');
+      throw refusal(
+        'ERR_FDPASS_NOT_SENDABLE',
+        `Cannot pass on ${shown(socket)}: it is not of a manager. Give a socket that a server of serve() got`,
+      );
     checkPassing(index, prefix);
     this.#release(socket as Adopted, slot, index ?? TO_ANY, prefix);
     socket.destroy();
@@ -158,8 +171,12 @@ export class Worker extends EventEmitter<WorkerEvents> {
   send(to: MessageTarget, data: Uint8Array | string, fds: Iterable<Sendable> = []): void {
     const target = receiver(to);
     const bytes = bytesOf(data);
-    const count = collect(fds, { operation: 'send', limit: 253, unread: false });
-    calling(() => native.workerSend(this.#handle, target, bytes, numbers, count));
+    const count = collect(fds, { operation: 'send', limit: MAX_FDS, unread: false });
+    try {
+      native.workerSend(this.#handle, target, bytes, numbers, count);
+    } catch (thrown) {
+      throw explained(thrown, numbers, count);
+    }
   }
 
   /** How many connections this worker has. */

@@ -1,8 +1,10 @@
 // Options that are none: refused before anything is opened, by name, value and what would be right.
-import { Manager } from 'fdpass/prefork';
+import { pathToFileURL } from 'node:url';
+import { Manager, renderPrometheus } from 'fdpass/prefork';
 import { expect, it } from 'vitest';
+import { fixturePath } from '../helpers/children.js';
 
-const right = { listen: { port: 0 }, worker: 'worker.js' };
+const right = { listen: { port: 0 }, worker: fixturePath('prefork-http') };
 
 const wrong: [message: RegExp, options: object][] = [
   [/admit\.rate is 'x', not a number above 0$/, { admit: { rate: 'x', burst: 1 } }],
@@ -29,6 +31,10 @@ const wrong: [message: RegExp, options: object][] = [
   [/env is 'x', not/, { env: 'x' }],
   [/cwd is 5, not/, { cwd: 5 }],
   [/worker is '', not/, { worker: '' }],
+  [
+    /worker is an object \(URL\), not the path or file URL/,
+    { worker: new URL('https://example.com/worker.js') },
+  ],
   [/deferAccept is 'x', not/, { listen: { port: 0, deferAccept: 'x' } }],
   [/backlog is -1, not/, { listen: { port: 0, backlog: -1 } }],
   [/host is 5, not/, { listen: { port: 0, host: 5 } }],
@@ -55,6 +61,36 @@ it.each([
     message: expect.stringContaining(message),
   };
   await expect(new Manager({ ...right, listen }).start()).rejects.toMatchObject(refused);
+});
+
+it.each([
+  ['a path', { worker: '/nowhere/worker.js' }],
+  ['a URL', { worker: new URL('file:///nowhere/worker.js') }],
+  ['a path from where workers run', { worker: 'worker.js', cwd: '/nowhere' }],
+  ['a path from a URL', { worker: './worker.js', cwd: pathToFileURL('/nowhere') }],
+])('does not start when there is no such module: %s', async (_what, options) => {
+  const manager = new Manager({ ...right, ...options });
+  await expect(manager.start()).rejects.toMatchObject({
+    code: 'ERR_FDPASS_WORKER',
+    message: expect.stringMatching(
+      /^Cannot start workers: there is no module \/nowhere\/worker\.js\. Give its path/,
+    ),
+  });
+  expect(manager.addresses).toEqual([]);
+});
+
+it('says what a manager that is new needs', async () => {
+  const refused = {
+    code: 'ERR_FDPASS_CLOSED',
+    message: 'Cannot reload: the manager is new. start() it first',
+  };
+  await expect(new Manager(right).reload()).rejects.toMatchObject(refused);
+});
+
+it.each([undefined, null, 5, {}])('renders no figures of %s', (stats) => {
+  const render = () => renderPrometheus(stats as never);
+  expect(render).toThrow(expect.objectContaining({ code: 'ERR_FDPASS_INVALID_ARGUMENT' }));
+  expect(render).toThrow(/: give what stats\(\) of a manager returns$/);
 });
 
 it('does not let in with the strategy kernel whom admit would refuse', () => {

@@ -108,7 +108,7 @@ it('says that it was stopped while it reloaded', async () => {
   await expect(reloaded).rejects.toThrow(
     expect.objectContaining({
       code: 'ERR_FDPASS_CLOSED',
-      message: 'Cannot reload: the manager is stopping',
+      message: 'Cannot reload: the manager is stopping. Make a new one',
     }),
   );
 });

@@ -26,6 +26,63 @@ it('a message to nobody, and one that is no bytes, is refused: they went to the 
   expect(codeOf(() => manager.send(0, 5 as never))).toBe('ERR_FDPASS_INVALID_ARGUMENT');
 });
 
+it('what a worker and a manager cannot do is said by code, value and remedy', async () => {
+  const { manager } = await startManager({ worker: fixturePath('prefork-misused'), workers: 1 });
+  const answer = told(manager);
+  manager.send(0, 'words');
+  const load = 'as the load: give a number that can be compared';
+  const socket = 'it is not of a manager. Give a socket that a server of serve() got';
+  expect(await answer).toEqual([
+    `ERR_FDPASS_INVALID_ARGUMENT Cannot report 'x' ${load}`,
+    `ERR_FDPASS_INVALID_ARGUMENT Cannot report NaN ${load}`,
+    `ERR_FDPASS_INVALID_ARGUMENT Cannot report undefined ${load}`,
+    `ERR_FDPASS_NOT_SENDABLE Cannot pass on undefined: ${socket}`,
+    `ERR_FDPASS_NOT_SENDABLE Cannot pass on an object (Object): ${socket}`,
+    'EBADF Cannot send the descriptor 9999: it is not open. Send it before it is closed',
+  ]);
+  const refuses = (to: unknown, code: string, message: string) =>
+    expect(() => manager.send(to as number, 'x', [0, 9999])).toThrow(
+      expect.objectContaining({ code, message: expect.stringContaining(message) }),
+    );
+  refuses(
+    -1,
+    'ERR_FDPASS_INVALID_ARGUMENT',
+    'Cannot send to -1: give the index of a worker, an integer from 0 to 1023',
+  );
+  refuses('all', 'ERR_FDPASS_INVALID_ARGUMENT', "Cannot send to 'all': give the index of a worker");
+  refuses(1, 'ERR_FDPASS_PEER_GONE', 'Cannot send to worker 1: there are 1. Give an index below that');
+  refuses(0, 'EBADF', 'Cannot send the descriptor 9999: it is not open');
+  for (const options of [5, null, 'now'])
+    await expect(manager.stop(options as never)).rejects.toMatchObject({
+      code: 'ERR_FDPASS_INVALID_ARGUMENT',
+      message: expect.stringContaining('Cannot stop: options cannot be'),
+    });
+  expect(manager.stats().workers[0]?.state).toBe('ready');
+  await manager.stop();
+  await expect(manager.reload()).rejects.toThrow('Cannot reload: the manager is stopped. Make a new one');
+});
+
+it('admit that answers by a promise admits nobody, and that is told once: a promise was taken for a yes', async () => {
+  const thrown: unknown[] = [];
+  const listeners = process.listeners('uncaughtException');
+  process.removeAllListeners('uncaughtException');
+  process.on('uncaughtException', (error) => thrown.push(error));
+  atEndOfTest(() => {
+    process.removeAllListeners('uncaughtException');
+    for (const listener of listeners) process.on('uncaughtException', listener);
+  });
+  const { manager, port } = await startManager({ workers: 1, admit: (async () => true) as never });
+  expect((await request(port)).outcome).not.toBe('ok');
+  expect((await request(port)).outcome).not.toBe('ok');
+  expect(manager.stats().refused).toBe(2);
+  expect(thrown).toEqual([
+    expect.objectContaining({
+      code: 'ERR_FDPASS_INVALID_ARGUMENT',
+      message: expect.stringContaining('Cannot admit by a promise'),
+    }),
+  ]);
+});
+
 it('the descriptor of a connection is owned once', async () => {
   const { manager, port } = await startManager({ worker: fixturePath('prefork-misused'), workers: 1 });
   const answer = told(manager);
@@ -41,6 +98,16 @@ it('stop() with a time that no timer can have waits, and does nothing with one t
   const answer = request(port, '/?delay=400');
   await until(() => manager.stats().workers[0]?.active === 1);
   await manager.stop({ timeout: Number.POSITIVE_INFINITY });
+  expect((await answer).outcome).toBe('ok');
+});
+
+it('a wall clock that jumps while a worker finishes cuts no request: its time was over', async () => {
+  const jumps = 'let hours = 0; Date.now = () => 3_600_000 * hours++;';
+  const execArgv = ['--import', `data:text/javascript,${jumps}`];
+  const { manager, port } = await startManager({ workers: 1, execArgv });
+  const answer = request(port, '/?delay=300');
+  await until(() => manager.stats().workers[0]?.active === 1);
+  await manager.stop();
   expect((await answer).outcome).toBe('ok');
 });
 
