@@ -61,6 +61,10 @@ export class Inbox<T> {
   #bytes = 0;
   #reading = false;
   #pumping = false;
+  /** Of the batch that listeners are getting: the next message, and how many there are. */
+  #next = 0;
+  #count = 0;
+  #oversized: Oversized | undefined;
 
   constructor(host: Host<T>, wire: Wire<T>) {
     this.#host = host;
@@ -80,7 +84,7 @@ export class Inbox<T> {
   onBatch(count: number, oversized: Oversized): void {
     if (this.#flowing && this.#queue.length === 0) this.#deliverBatch(count, oversized);
     else if (this.#shut) closeBatch(oversized);
-    else this.#takeIn(count, oversized);
+    else this.#takeIn(0, count, oversized);
   }
 
   /** No more messages follow those that came. */
@@ -175,6 +179,7 @@ export class Inbox<T> {
 
   /** What is not handed out yet, for a channel that moves to another thread. */
   drain(): ArrivedMessage<T>[] {
+    this.#putRestAside();
     const messages: ArrivedMessage<T>[] = [];
     for (let message = this.#queue.shift(); message !== undefined; message = this.#queue.shift())
       messages.push(message);
@@ -196,18 +201,30 @@ export class Inbox<T> {
   }
 
   #deliverBatch(count: number, oversized: Oversized): void {
-    let next = 0;
+    this.#next = 0;
+    this.#count = count;
+    this.#oversized = oversized;
     try {
-      while (next < count && this.#flowing) {
-        const message = readMessage(next, this.#wire, oversized);
-        next += 1;
+      while (this.#next < this.#count && this.#flowing) {
+        const message = readMessage(this.#next, this.#wire, oversized);
+        this.#next += 1;
         this.#deliver(message);
       }
     } finally {
       // A listener threw, paused, left or ended the channel: the rest is for later, in order, or closed here.
-      if (next < count && !this.#shut) this.#keepRest(next, count, oversized);
-      closeBatch(oversized);
+      if (!this.#shut) this.#putRestAside();
+      closeBatch(this.#oversized);
+      this.#oversized = undefined;
     }
+  }
+
+  /** What is left of the batch that listeners were getting waits in the queue. */
+  #putRestAside(): void {
+    const oversized = this.#oversized;
+    if (oversized === undefined || this.#next >= this.#count) return;
+    // It came with the last message, which is among those that are put aside.
+    this.#oversized = undefined;
+    this.#takeIn(this.#next, this.#count, oversized);
   }
 
   #deliver(message: ArrivedMessage<T>): void {
@@ -229,13 +246,8 @@ export class Inbox<T> {
     }
   }
 
-  #keepRest(from: number, count: number, oversized: Oversized): void {
+  #takeIn(from: number, count: number, oversized: Oversized): void {
     this.#keep(copyMessages(from, count, this.#wire, oversized));
-    this.#pumpLater();
-  }
-
-  #takeIn(count: number, oversized: Oversized): void {
-    this.#keep(copyMessages(0, count, this.#wire, oversized));
     while (this.#waiters.length > 0 && this.#queue.length > 0) this.#waiters.shift()?.settle(this.#take());
     this.#updateReading();
     this.#pumpLater();

@@ -107,7 +107,7 @@ export function descriptorsOf(count: number): number {
 }
 
 /** Closes what is still in the batch; entries that were taken or put aside are -1. */
-export function closeBatch({ fds }: Oversized): void {
+export function closeBatch({ fds }: Oversized = nothingOversized): void {
   channelCloseBatch();
   if (fds !== undefined) native.closeMany(fds, 0, fds.length);
 }
