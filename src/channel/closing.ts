@@ -2,7 +2,7 @@ import { native } from '../native.js';
 
 const NOTHING: Int32Array = new Int32Array(0);
 
-// One stretch of one batch at a time: messages are released in the order in which they came.
+// One stretch of one batch at a time: as a rule messages are released in the order in which they came.
 let numbers = NOTHING;
 let from = 0;
 let to = 0;
@@ -10,11 +10,11 @@ let scheduled = false;
 
 /**
  * Closes the descriptors of a released message together with those of its neighbours: when the batch is over, when
- * another batch has its turn, or when the event loop turns, so that a peer that waits for the end of one is not kept
- * waiting. Entries that were taken are -1 and are passed over.
+ * a message that is no neighbour has its turn, or when the event loop turns, so that a peer that waits for the end of one
+ * is not kept waiting. Entries that were taken are -1 and are passed over.
  */
 export function closeSoon(batch: Int32Array, start: number, end: number): void {
-  if (batch !== numbers) {
+  if (batch !== numbers || start !== to) {
     closeNow();
     numbers = batch;
     from = start;
