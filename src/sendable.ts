@@ -94,23 +94,27 @@ function collectItems(
   given: number | undefined,
   how: Collecting,
 ): number {
-  // Once: code of the user may change the array.
+  // Once, and the array below: code of the user may change it.
   const { length } = items;
+  let list = items;
   const room = roomFor(Math.min(length, how.limit), into);
   let count = 0;
   let foreign = false;
   // Not `for of`: this loop runs once for every descriptor sent.
   for (let index = 0; index < length && count <= how.limit; index++) {
-    const item = items[index];
+    const item = list[index];
     if (item instanceof Fd) {
       room[count++] = needNumber(how.operation, item);
       continue;
     }
-    foreign ||= typeof item !== 'number';
+    if (!foreign && typeof item !== 'number') {
+      foreign = true;
+      list = items.slice(0, length);
+    }
     room[count++] = numberToSend(item, how);
   }
   // An object that was asked for its number may have closed one of these, and the number be another one's.
-  if (foreign) for (const item of items) if (item instanceof Fd) needNumber(how.operation, item);
+  if (foreign) for (const item of list) if (item instanceof Fd) needNumber(how.operation, item);
   numbers = room;
   if (count > how.limit) throw tooMany(how, given);
   return count;
