@@ -387,7 +387,12 @@ export class Channel<T = Uint8Array>
       case ChannelEvent.failed:
         this.#failed(a, fromNative(b) as FdpassError);
         break;
+      case ChannelEvent.unwritable:
+        this.#outbox.failAbove(a, fromNative(b) as FdpassError);
+        break;
       case ChannelEvent.end:
+        // Not when the channel closes: who waits for an acknowledgement may be who is to take the last messages.
+        this.#outbox.failUnacknowledged(channelClosed('wait for the acknowledgement'));
         this.#inbox.finish(undefined);
         break;
       case ChannelEvent.error:

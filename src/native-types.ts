@@ -259,4 +259,6 @@ export const ChannelEvent = {
   closed: 7,
   /** The kernel has no room for descriptors now; they wait. `b` is the name of the errno. */
   pressure: 8,
+  /** Nothing can be written any more because of the error `b`: of what was accepted, only what is up to id `a` has left. */
+  unwritable: 9,
 } as const;

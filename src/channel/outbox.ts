@@ -121,6 +121,17 @@ export class Outbox<T> {
     for (const one of waiting) one.settle(error);
   }
 
+  /** The peer has left: nothing more will be acknowledged. */
+  failUnacknowledged(error: Error): void {
+    failThose(this.#unacknowledged, error);
+  }
+
+  /** Nothing can be written any more, and what has left is all up to `id`. */
+  failAbove(id: number, error: Error): void {
+    failThose(this.#queued, error, id);
+    failThose(this.#unacknowledged, error, id);
+  }
+
   /** Encoding comes first: it runs code of the user, who may send another message meanwhile. */
   #write(value: T, fds: Iterable<Sendable> | undefined, flags: number): number {
     if (this.#wire.fromBytes !== undefined) return this.#writeCustom(value, fds, undefined, flags);
@@ -207,6 +218,8 @@ export class Outbox<T> {
           else reject(error);
         },
       });
+      // Code of the user that ran while the message was collected may have aborted: no event follows.
+      if (signal?.aborted) onAbort();
     });
   }
 }
@@ -221,6 +234,14 @@ function looks(items: readonly Sendable[] | FdList): Iterable<Sendable> {
   return items instanceof FdList
     ? Array.from({ length: items.length }, (_, index) => items.at(index))
     : items;
+}
+
+function failThose(waiting: Map<number, Sending> | undefined, error: Error, above = 0): void {
+  for (const [id, one] of waiting ?? []) {
+    if (id <= above) continue;
+    waiting?.delete(id);
+    one.settle(error);
+  }
 }
 
 function settleThrough(waiting: Map<number, Sending> | undefined, last: number): void {

@@ -193,10 +193,10 @@ impl Channel {
             return;
         }
         self.told.queued.set(sent.id);
-        self.told.above.set(
-            self.with_link(|link| link.is_above_high_water())
-                .unwrap_or(false),
-        );
+        // Not cleared here: whoever was told that there is no room waits for the drain of then.
+        if self.with_link(|link| link.is_above_high_water()) == Some(true) {
+            self.told.above.set(true);
+        }
         self.wait(state);
         if self.with_link(|link| !link.wants_write()).unwrap_or(false) {
             self.soon(state);
@@ -232,11 +232,9 @@ extern "C" fn channel_read(env: napi_env, info: napi_callback_info) -> napi_valu
         let on = call.bool(1);
         channel.reading.set(on);
         channel.wait(call.state);
-        if on
-            && channel
-                .with_link(|link| link.has_buffered())
-                .unwrap_or(false)
-        {
+        // What is buffered, or an end that was read where nobody could be told of it, the socket does not tell.
+        let waits = channel.with_link(|link| link.has_buffered() || !link.wants_read());
+        if on && waits == Some(true) {
             channel.soon(call.state);
         }
         Ok(Value::Undefined)

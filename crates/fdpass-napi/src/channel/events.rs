@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use fdpass::error::errno_name;
-use fdpass::link::{Link, SocketTransport};
+use fdpass::link::{Link, SocketTransport, State};
 
 use super::Channel;
 use super::setup::Setup;
@@ -18,6 +18,7 @@ pub(super) const END: i32 = 5;
 pub(super) const ERROR: i32 = 6;
 pub(super) const CLOSED: i32 = 7;
 const PRESSURE: i32 = 8;
+const UNWRITABLE: i32 = 9;
 
 /// What was told already.
 pub(super) struct Told {
@@ -29,6 +30,7 @@ pub(super) struct Told {
     written: Cell<u64>,
     acknowledged: Cell<u64>,
     pressure: Cell<bool>,
+    unwritable: Cell<bool>,
 }
 
 impl Told {
@@ -43,6 +45,7 @@ impl Told {
             written: Cell::new(0),
             acknowledged: Cell::new(0),
             pressure: Cell::new(false),
+            unwritable: Cell::new(false),
         }
     }
 }
@@ -85,6 +88,21 @@ impl Channel {
             self.event(setup, DRAIN, 0, None);
         }
         self.tell_pressure(setup);
+    }
+
+    /// What was queued is dropped. How the connection ended is for the read side to say, but nobody may be reading.
+    pub(super) fn tell_broken_writing(&self, setup: &Setup) {
+        if self.told.unwritable.get() {
+            return;
+        }
+        let broken = self.with_link(|link| {
+            let error = link.write_error().filter(|_| link.state() == State::Open)?;
+            Some((link.written_through(), error.clone()))
+        });
+        if let Some((written, error)) = broken.flatten() {
+            self.told.unwritable.set(true);
+            self.event(setup, UNWRITABLE, written, Some(&error.into()));
+        }
     }
 
     fn tell_mark(

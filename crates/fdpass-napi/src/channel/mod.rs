@@ -169,7 +169,11 @@ impl Channel {
         match self.read(state, &setup, now) {
             Pause::Wait => {}
             Pause::Again => self.soon(state),
-            Pause::End => self.end(&setup),
+            Pause::End => {
+                // What came before the end counts before it.
+                self.tell(&setup);
+                self.end(&setup);
+            }
             Pause::Failed(failure) => return self.fail(state, &setup, &failure),
         }
         self.settle(state, &setup, now);
@@ -240,6 +244,7 @@ impl Channel {
             self.flush(now);
         }
         self.tell(setup);
+        self.tell_broken_writing(setup);
         let finished = self
             .link
             .borrow()
