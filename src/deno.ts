@@ -9,8 +9,9 @@ import { native } from './native.js';
  * @internal
  */
 export function takenFromDeno(number: number): number {
-  const copy = calling(() => native.duplicate(number));
+  // First: a number whose copy fails stays the caller's, and nobody's here.
   native.letGo(number);
+  const copy = calling(() => native.duplicate(number));
   try {
     process.getBuiltinModule('node:fs').closeSync(number);
     return copy;

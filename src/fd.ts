@@ -2,8 +2,15 @@ import type { Socket as DatagramSocket } from 'node:dgram';
 import type { Server, Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { toDatagram } from './convert/dgram.js';
-import { toReadStream, toWriteStream } from './convert/fs.js';
-import { type ServerOptions, type SocketOptions, toServer, toSocket } from './convert/net.js';
+import { staysInLedger, toReadStream, toWriteStream } from './convert/fs.js';
+import {
+  type ServerOptions,
+  type SocketOptions,
+  serverOptions,
+  socketOptions,
+  toServer,
+  toSocket,
+} from './convert/net.js';
 import { constructionStack } from './debug.js';
 import { takenFromDeno } from './deno.js';
 import { calling, FdpassError, fromNative, refusal, shown } from './errors.js';
@@ -249,7 +256,7 @@ export class Fd implements Disposable {
    */
   statSync(): FdStats {
     const number = this.#need('stat');
-    return calling(() => native.stat(number));
+    return explaining(`stat ${number}`, CLOSED_ELSEWHERE, () => native.stat(number));
   }
 
   /**
@@ -267,7 +274,8 @@ export class Fd implements Disposable {
    * ```
    */
   describe(): FdInfo {
-    return describeNumber(this.#need('describe'));
+    const number = this.#need('describe');
+    return explaining(`describe ${number}`, CLOSED_ELSEWHERE, () => describeNumber(number));
   }
 
   /**
@@ -281,7 +289,8 @@ export class Fd implements Disposable {
    * @throws {FdpassError} `ERR_FDPASS_UNSUPPORTED_RUNTIME` — see `docs/convert.md`
    */
   toSocket(options: SocketOptions = {}): Socket {
-    return this.#convert('toSocket', (number, info) => toSocket(number, info, options));
+    const plain = socketOptions(options);
+    return this.#convert('toSocket', (number, info) => toSocket(number, info, plain));
   }
 
   /**
@@ -297,7 +306,8 @@ export class Fd implements Disposable {
    * @throws {FdpassError} `ERR_FDPASS_UNSUPPORTED_RUNTIME` — see `docs/convert.md`
    */
   toServer<S extends Server = Server>(options: ServerOptions<S> = {}): S {
-    return this.#convert('toServer', (number, info) => toServer(number, info, options));
+    const plain = serverOptions(options);
+    return this.#convert('toServer', (number, info, check) => toServer(number, info, plain, check));
   }
 
   /**
@@ -334,11 +344,18 @@ export class Fd implements Disposable {
     return this.#convert('toWriteStream', toWriteStream);
   }
 
-  /** Nothing is moved when `make` throws. */
-  #convert<T>(operation: string, make: (number: number, info: FdInfo) => T): T {
+  /**
+   * Nothing is moved when `make` throws. Code of the user may have closed this `Fd` while `make` ran some: `check` throws
+   * then, and the number may be another file's.
+   */
+  #convert<T>(name: string, make: (number: number, info: FdInfo, check: () => void) => T): T {
+    const operation = `convert with ${name}()`;
     const number = this.#need(operation);
-    const result = make(number, describeNumber(number));
-    native.letGo(number);
+    const info = explaining(`convert ${number} with ${name}()`, CLOSED_ELSEWHERE, () =>
+      describeNumber(number),
+    );
+    const result = make(number, info, () => this.#need(operation));
+    if (!staysInLedger(name, info)) native.letGo(number);
     this.#end(Fate.converted);
     return result;
   }
@@ -420,6 +437,7 @@ export function closeBecause(fd: Fd, fate: FateText): void {
   if (number >= 0) native.closeFd(number);
 }
 
+const CLOSED_ELSEWHERE = 'it is not open, something else has closed it. Close an Fd with close() only';
 const OPENED_SO = 'it was not opened for that. describe() tells its access';
 
 function copied(number: number): number {

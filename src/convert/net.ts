@@ -1,7 +1,8 @@
 import type { NetConnectOpts, Server, Socket } from 'node:net';
-import { checkOptions } from '../check-options.js';
+import { checkInteger, checkOptions } from '../check-options.js';
 import { calling, refusal, shown } from '../errors.js';
 import type { FdInfo } from '../inspect.js';
+import { MAX_INT } from '../limits.js';
 import { runtime } from '../runtime.js';
 import { unsupportedHere, wrongKind } from './kind.js';
 
@@ -21,9 +22,15 @@ export interface ServerOptions<S extends Server = Server> {
   readonly backlog?: number;
 }
 
+/** The options, read once and before the number is: their getters are code of the user, which may close it. */
+export function socketOptions(options: SocketOptions): SocketOptions {
+  checkOptions('convert with toSocket()', options);
+  const { allowHalfOpen = false, pauseOnCreate = false } = options;
+  return { allowHalfOpen, pauseOnCreate };
+}
+
 /** Opens a `net.Socket` on `fd`, which is its own from then on; nothing is moved when this throws. */
 export function toSocket(fd: number, info: FdInfo, options: SocketOptions): Socket {
-  checkOptions('convert with toSocket()', options);
   if (!isStream(info)) throw wrongKind('toSocket', 'a connected TCP or Unix stream socket, or a pipe', info);
   return openSocket(fd, info, options);
 }
@@ -38,9 +45,24 @@ export function openSocket(fd: number, info: FdInfo, options: SocketOptions): So
   return calling(() => new (net().Socket)(all));
 }
 
-/** Opens a `net.Server` on `fd`, which is its own from then on; nothing is moved when this throws. */
-export function toServer<S extends Server>(fd: number, info: FdInfo, options: ServerOptions<S>): S {
+/** The options, read once and before the number is, as {@link socketOptions}. */
+export function serverOptions<S extends Server>(options: ServerOptions<S>): ServerOptions<S> {
   checkOptions('convert with toServer()', options);
+  const { server, backlog } = options;
+  if (backlog !== undefined) checkInteger('convert with toServer()', 'backlog', backlog, 0, MAX_INT);
+  return { ...(server !== undefined && { server }), ...(backlog !== undefined && { backlog }) };
+}
+
+/**
+ * Opens a `net.Server` on `fd`, which is its own from then on; nothing is moved when this throws. `check` throws when code
+ * of the user has closed `fd` meanwhile.
+ */
+export function toServer<S extends Server>(
+  fd: number,
+  info: FdInfo,
+  options: ServerOptions<S>,
+  check: () => void,
+): S {
   const listening = (info.kind === 'tcp' || info.kind === 'unix') && info.listening;
   if (!listening) throw wrongKind('toServer', 'a listening TCP or Unix socket', info);
   const server = options.server ?? (net().createServer() as S);
@@ -51,7 +73,7 @@ export function toServer<S extends Server>(fd: number, info: FdInfo, options: Se
     const message = 'Cannot convert with toServer(): options.server listens already. Give one that does not';
     throw refusal('ERR_FDPASS_BUSY', message);
   }
-  return startServer(server, fd, options.backlog);
+  return startServer(server, fd, options.backlog, check);
 }
 
 /** Whether it is a connected byte stream that libuv takes over. */
@@ -83,12 +105,24 @@ function noServer(value: unknown): Error {
   return refusal('ERR_FDPASS_INVALID_ARGUMENT', message);
 }
 
-function startServer<S extends Server>(server: S, fd: number, backlog: number | undefined): S {
+function startServer<S extends Server>(
+  server: S,
+  fd: number,
+  backlog: number | undefined,
+  check: () => void,
+): S {
   let failure: unknown;
   const failed = (error: Error): void => {
     failure = error;
   };
+  // Tells the server's listeners for 'newListener', which may do anything.
   server.once('error', failed);
+  try {
+    check();
+  } catch (error) {
+    server.off('error', failed);
+    throw error;
+  }
   // Exclusive: in a cluster worker the number would be looked up in the primary process, where it is another file.
   server.listen({ fd, exclusive: true, ...(backlog !== undefined && { backlog }) });
   if (server.listening) {
