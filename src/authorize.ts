@@ -1,6 +1,7 @@
 import type { ChannelOptions } from './channel/config.js';
 import type { PeerCredentials } from './credentials.js';
 import { type FdpassError, refusal, shown } from './errors.js';
+import { MAX_INT } from './limits.js';
 
 /**
  * Decides about one connection. `signal` is aborted when its time is over or the listener closes; anything but `true`
@@ -39,8 +40,8 @@ export function checkTrust(options: TrustOptions & ChannelOptions): void {
     throw wrong('mode', mode, 'permissions from 0 to 0o777');
   if (authorize !== 'same-user' && authorize !== 'anyone' && typeof authorize !== 'function')
     throw wrong('authorize', authorize, "'same-user', 'anyone' or a function");
-  if (authorizeTimeout !== undefined && !(authorizeTimeout > 0))
-    throw wrong('authorizeTimeout', authorizeTimeout, 'milliseconds above 0');
+  if (authorizeTimeout !== undefined && !(typeof authorizeTimeout === 'number' && authorizeTimeout > 0))
+    throw wrong('authorizeTimeout', authorizeTimeout, 'milliseconds above 0, or Infinity');
   if (authorize !== 'anyone' && (mode & WIDE) === 0) return;
   if (accept?.maxFds === undefined || accept.maxMessageBytes === undefined || accept.kinds === undefined) {
     throw refusal(
@@ -77,7 +78,9 @@ async function decideBy(
   const ending = new AbortController();
   const end = (): void => ending.abort(unauthorized(peer, 'the listener is closed'));
   closing.addEventListener('abort', end, { once: true });
-  const timer = setTimeout(() => ending.abort(unauthorized(peer, 'the decision took too long')), timeout);
+  const late = (): void => ending.abort(unauthorized(peer, 'the decision took too long'));
+  // A timer takes what is longer for no time at all.
+  const timer = setTimeout(late, Math.min(timeout, MAX_INT));
   try {
     const admitted = await Promise.race([authorize(peer, ending.signal), aborted(ending.signal)]);
     // A function that gives up and says yes is too late all the same.

@@ -1,3 +1,4 @@
+import type { AcceptOptions, ChannelOptions } from './channel/config.js';
 import { AbortError, refusal, shown } from './errors.js';
 import { MAX_INT } from './limits.js';
 
@@ -6,6 +7,19 @@ export function checkOptions(operation: string, options: unknown): void {
   if (typeof options === 'object' && options !== null) return;
   const message = `Cannot ${operation}: options cannot be ${shown(options)}. Give an object, or leave them out`;
   throw refusal('ERR_FDPASS_INVALID_ARGUMENT', message);
+}
+
+/**
+ * The options with a list of kinds that can be gone through again: they are read more than once, and an iterator would
+ * have nothing left, so that every descriptor was refused.
+ */
+export function lasting<Options extends ChannelOptions>(options: Options): Options {
+  const accept: AcceptOptions | null | undefined = options?.accept;
+  const kinds = accept?.kinds;
+  if (typeof kinds !== 'object' || kinds === null || Array.isArray(kinds) || !(Symbol.iterator in kinds))
+    return options;
+  const own: AcceptOptions = Object.create(accept as AcceptOptions, { kinds: { value: [...kinds] } });
+  return Object.create(options, { accept: { value: own } });
 }
 
 /** How long a call may wait, as the binding takes it: -1 is as the descriptor is set. */

@@ -2,7 +2,7 @@ import { type Address, addressInWords, checkInherited, type Name, parseAddress }
 import { configOf } from './channel/config.js';
 import type { AnyChannelOptions, BytesChannelOptions, ValueChannelOptions } from './channel/types.js';
 import { Channel, channelOn } from './channel.js';
-import { checkOptions, checkSignal, wrongOption } from './check-options.js';
+import { checkOptions, checkSignal, lasting, wrongOption } from './check-options.js';
 import { wireIn } from './codec.js';
 import { AbortError, FdpassError, fromNative, refusal } from './errors.js';
 import { Fd, ownNumber } from './fd.js';
@@ -56,8 +56,9 @@ export function connect<T = unknown>(
 export function connect(address: Address, options?: BytesChannelOptions & ConnectOptions): Promise<Channel>;
 export async function connect<T>(
   address: Address,
-  options: AnyChannelOptions<T> & ConnectOptions = {},
+  given: AnyChannelOptions<T> & ConnectOptions = {},
 ): Promise<Channel<T>> {
+  const options = lasting(given);
   checkConnectOptions(options);
   if (typeof address === 'number') {
     checkInherited(address);

@@ -2,7 +2,7 @@ import { ABSTRACT, type Address, addressInWords, type Name, parseAddress } from 
 import { checkTrust, DEFAULT_MODE, type TrustOptions } from './authorize.js';
 import { configOf } from './channel/config.js';
 import type { AnyChannelOptions, BytesChannelOptions, ValueChannelOptions } from './channel/types.js';
-import { checkInteger, wrongOption } from './check-options.js';
+import { checkInteger, lasting, wrongOption } from './check-options.js';
 import { wireIn } from './codec.js';
 import { calling, refusal } from './errors.js';
 import { Fate, Fd, forgetNumber, needNumber, ownNumber } from './fd.js';
@@ -56,8 +56,9 @@ export function listen<T = unknown>(
 export function listen(address: Address, options?: BytesChannelOptions & ListenOptions): Promise<Listener>;
 export async function listen<T>(
   address: Address,
-  options: AnyChannelOptions<T> & ListenOptions = {},
+  given: AnyChannelOptions<T> & ListenOptions = {},
 ): Promise<Listener<T>> {
+  const options = lasting(given);
   configOf(options, wireIn('listen', options).id, true);
   checkTrust(options);
   checkListenOptions(options);

@@ -7,6 +7,9 @@ import { native } from './native.js';
 /** How often the path may change hands between two looks before that is an error. */
 const ATTEMPTS = 10;
 
+/** Says nothing about who listens: this process or the system is short of something. */
+const PRESSURE: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
+
 /** A listening socket and the file it is reached by. */
 export interface BoundFile {
   readonly listener: Fd;
@@ -24,14 +27,14 @@ export interface BoundFile {
 export function bindFile(where: Name, mode: number, backlog: number, replace: boolean): BoundFile {
   const path = where.text;
   checkPublic(where);
-  const temporary = temporaryName(path);
-  const name = pathName(temporary);
-  const listener = listenAt(name, mode, backlog, path);
+  // The working directory may be another one when the file is removed.
+  const lasting = paths().resolve(path);
+  const { temporary, listener } = listenBeside(where, mode, backlog);
   try {
     const own = files().lstatSync(temporary);
     if (replace) replaceSocket(temporary, path);
     else publish(temporary, where);
-    return { listener, unlink: () => unlinkOwn(path, own) };
+    return { listener, unlink: () => unlinkOwn(lasting, own) };
   } catch (error) {
     listener.close();
     unlinkIfThere(temporary);
@@ -39,11 +42,18 @@ export function bindFile(where: Name, mode: number, backlog: number, replace: bo
   }
 }
 
-function listenAt({ kind, bytes }: Name, mode: number, backlog: number, path: string): Fd {
-  try {
-    return ownNumber(native.listenUnix(kind, bytes, mode, backlog));
-  } catch (error) {
-    throw notListening(error, path);
+/** Listens under a temporary name. Another one is tried when somebody has it: a short one may meet that. */
+function listenBeside(where: Name, mode: number, backlog: number): { temporary: string; listener: Fd } {
+  for (let attempt = 1; ; attempt += 1) {
+    const temporary = fittingName(where);
+    const { kind, bytes } = pathName(temporary);
+    try {
+      return { temporary, listener: ownNumber(native.listenUnix(kind, bytes, mode, backlog)) };
+    } catch (error) {
+      const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+      if (!isTaken) unlinkIfThere(temporary);
+      if (!isTaken || attempt >= ATTEMPTS) throw notListening(error, where.text);
+    }
   }
 }
 
@@ -87,6 +97,7 @@ function isAlive({ kind, bytes }: Name): boolean {
     return true;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
+    if (code !== undefined && PRESSURE.has(code)) throw error;
     return code !== 'ECONNREFUSED' && code !== 'ENOENT';
   }
 }
@@ -104,9 +115,14 @@ function removeDead(path: string, dead: Stats): void {
   unlinkIfThere(aside);
 }
 
+/** Never throws: a listener that closes must close its descriptor all the same. */
 function unlinkOwn(path: string, own: Stats): void {
-  const found = look(path);
-  if (found !== undefined && isSame(found, own)) unlinkIfThere(path);
+  try {
+    const found = look(path);
+    if (found !== undefined && isSame(found, own)) unlinkIfThere(path);
+  } catch {
+    // The path leads nowhere any more, or may not be followed: what is there is not ours to remove.
+  }
 }
 
 function look(path: string): Stats | undefined {
@@ -133,7 +149,7 @@ function inUse(path: string, why: string): FdpassError {
   return new FdpassError('EADDRINUSE', `Cannot listen at ${path}: ${why}`, { syscall: 'bind', path });
 }
 
-/** The kernel sees the temporary name only, which is shorter than the public one may be. */
+/** The kernel sees the temporary name only, which may be shorter than the public one. */
 function checkPublic({ kind, bytes, text }: Name): void {
   try {
     native.checkAddress(kind, bytes);
@@ -150,11 +166,35 @@ export function notListening(thrown: unknown, path: string, words: string = path
   return new FdpassError(code, `Cannot listen at ${words}: ${message}`, { errno, syscall, path });
 }
 
-/** Beside `path`. Loaded here and not by `import`: most programs listen nowhere, and would pay for it. */
+/** A temporary name that a socket can have: where the usual one is too long, one as long as the public one, which fits. */
+function fittingName({ kind, text }: Name): string {
+  const name = temporaryName(text);
+  try {
+    native.checkAddress(kind, pathName(name).bytes);
+    return name;
+  } catch {
+    const { basename, dirname, join } = paths();
+    const length = Buffer.byteLength(basename(text));
+    for (;;) {
+      const short = random(length).toString('base64url').slice(0, length);
+      if (short !== basename(text)) return join(dirname(text), short);
+    }
+  }
+}
+
+/** Beside `path`. */
 function temporaryName(path: string): string {
-  const { randomBytes } = process.getBuiltinModule('node:crypto');
-  const { dirname, join } = process.getBuiltinModule('node:path');
-  return join(dirname(path), `.${randomBytes(5).toString('hex')}`);
+  const { dirname, join } = paths();
+  return join(dirname(path), `.${random(5).toString('hex')}`);
+}
+
+/** Loaded when needed and not by `import`: most programs listen nowhere, and would pay for it. */
+function random(bytes: number): Buffer {
+  return process.getBuiltinModule('node:crypto').randomBytes(bytes);
+}
+
+function paths(): typeof import('node:path') {
+  return process.getBuiltinModule('node:path');
 }
 
 /** Loaded when needed and not by `import`: importing it by name loads all streams. */
