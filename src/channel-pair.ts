@@ -1,5 +1,6 @@
+import { settingsOf } from './channel/open.js';
 import type { AnyChannelOptions, BytesChannelOptions, ValueChannelOptions } from './channel/types.js';
-import { type Channel, channelOn } from './channel.js';
+import { type Channel, channelWith } from './channel.js';
 import { calling } from './errors.js';
 import { type Fd, ownNumber } from './fd.js';
 import { native } from './native.js';
@@ -24,12 +25,13 @@ export function channelPair<T = unknown>(options: ValueChannelOptions<T>): [Chan
 /** Both ends of a channel of bytes in this process: text is sent as UTF-8, and arrives as a `Uint8Array`. */
 export function channelPair(options?: BytesChannelOptions): [Channel, Channel];
 export function channelPair<T>(options: AnyChannelOptions<T> = {}): [Channel<T>, Channel<T>] {
+  const settings = settingsOf(options, true);
   const [left, right] = calling(() => native.socketPair(STREAM)).map((number) => ownNumber(number)) as [
     Fd,
     Fd,
   ];
   try {
-    return [channelOn(left, options, true), channelOn(right, options, true)];
+    return [channelWith(left, settings), channelWith(right, settings)];
   } finally {
     // Without effect on those that moved.
     left.close();

@@ -3,7 +3,7 @@ import type { ArrivedMessage } from './channel/arrived-message.js';
 import { claimChannel, type ParkedChannel } from './channel/claim.js';
 import { type Host, Inbox } from './channel/inbox.js';
 import { MessageIterator } from './channel/iterator.js';
-import { openChannel, openNumber, settingsOf } from './channel/open.js';
+import { openChannel, openNumber, type Settings, settingsOf } from './channel/open.js';
 import { channelClosed, Outbox, type SendOptions } from './channel/outbox.js';
 import { type Endpoint, register, unregister } from './channel/registry.js';
 import type {
@@ -321,7 +321,7 @@ export class Channel<T = Uint8Array>
   }
 
   #lend(operation: string): number {
-    const handle = this.#need(`${operation} it`);
+    const handle = this.#needOpen(`${operation} it`);
     if (this.#touched) throw spoken(operation);
     return native.channelSocket(handle);
   }
@@ -338,6 +338,12 @@ export class Channel<T = Uint8Array>
   #need(operation: string): number {
     if (this.#handle < 0) throw this.#failure ?? channelClosed(operation);
     return this.#handle;
+  }
+
+  /** One that is closing says goodbye on its socket: it goes nowhere. */
+  #needOpen(operation: string): number {
+    if (this.#phase !== 'open') throw channelClosed(operation);
+    return this.#need(operation);
   }
 
   /** These survive `removeAllListeners()`: they tell when somebody listens to messages. */
@@ -469,7 +475,7 @@ export class Channel<T = Uint8Array>
   }
 
   #park(): ParkedChannel {
-    const handle = this.#need('detach it');
+    const handle = this.#needOpen('detach it');
     if (this.#inbox.inUse || this.#outbox.isWaiting) {
       throw refusal(
         'ERR_FDPASS_BUSY',
@@ -491,7 +497,15 @@ export class Channel<T = Uint8Array>
  * @internal
  */
 export function channelOn<T>(fd: Fd, options: AnyChannelOptions<T>, ours: boolean): Channel<T> {
-  const settings = settingsOf(options, ours);
+  return channelWith(fd, settingsOf(options, ours));
+}
+
+/**
+ * The same with options that were read before: they may hold what can be read only once.
+ *
+ * @internal
+ */
+export function channelWith<T>(fd: Fd, settings: Settings<T>): Channel<T> {
   return make(openChannel(fd, settings), settings.wire, []);
 }
 

@@ -1,5 +1,13 @@
 // Code of the user that runs inside a channel, and ends that come while something is waited for.
-import { Channel, type Codec, channelPair, detachForThread, type Fd, type Message } from 'fdpass';
+import {
+  type BytesChannelOptions,
+  Channel,
+  type Codec,
+  channelPair,
+  detachForThread,
+  type Fd,
+  type Message,
+} from 'fdpass';
 import { describe, expect, it } from 'vitest';
 import { channels, codeOfRejection, ending, event, next, text, turn } from '../helpers/channels.js';
 import { codeOf, fileFd, nullFds, readAll } from '../helpers/descriptors.js';
@@ -190,6 +198,30 @@ describe('an end that nobody reads on to', () => {
     await turn(3);
     expect(text((await next(claimed)).data)).toBe('2');
     expect(await claimed.receive()).toBeUndefined();
+  });
+});
+
+describe('a channel that closes', () => {
+  it('goes to no other thread and no other process: it says goodbye on its socket', async () => {
+    const [left] = channels();
+    const [closing] = channels();
+    const closed = closing.close();
+    expect(codeOf(() => detachForThread(closing))).toBe('ERR_FDPASS_CLOSED');
+    expect(await codeOfRejection(left.send('x', [closing]))).toBe('ERR_FDPASS_CLOSED');
+    closing.destroy();
+    await closed;
+  });
+});
+
+describe('kinds that can be read only once', () => {
+  const once = (): BytesChannelOptions => ({ accept: { kinds: (['device'] as const).values() } });
+
+  it('are accepted by both ends of a pair', async () => {
+    const [left, right] = channels(once());
+    left.post('to the right', nullFds(1));
+    right.post('to the left', nullFds(1));
+    expect((await next(right)).fds.length).toBe(1);
+    expect((await next(left)).fds.length).toBe(1);
   });
 });
 
