@@ -5,7 +5,7 @@ import { wrongOption } from './check-options.js';
 import { calling } from './errors.js';
 import { type Fd, needNumber, ownNumber } from './fd.js';
 import { native } from './native.js';
-import { CHANNEL_VARIABLE } from './parent.js';
+import { channelVariables } from './parent.js';
 
 /** A child process and the channel to it. */
 export interface ChildWithChannel<T = Uint8Array> {
@@ -74,8 +74,9 @@ export function spawnWithChannel<T>(
   try {
     const channel = channelOn(here, options, true);
     try {
-      const { stdio, number } = withSocket(options.stdio, needNumber('spawn', there));
-      const env = { ...(options.env ?? process.env), [CHANNEL_VARIABLE]: String(number) };
+      const socket = needNumber('spawn', there);
+      const { stdio, number } = withSocket(options.stdio, socket);
+      const env = { ...(options.env ?? process.env), ...channelVariables(number, socket) };
       // Loaded here and not by `import`: most programs start nobody, and would pay for it.
       const { spawn } = process.getBuiltinModule('node:child_process');
       return { child: spawn(command, args, { ...options, stdio, env }), channel };

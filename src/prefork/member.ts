@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { calling, refusal } from '../errors.js';
 import { type Fd, ownNumber } from '../fd.js';
 import { native } from '../native.js';
-import { CHANNEL_VARIABLE } from '../parent.js';
+import { CHANNEL_VARIABLE, IDENTITY_VARIABLE } from '../parent.js';
 import { moveIn } from './listeners.js';
 import type { Settings } from './options.js';
 
@@ -120,6 +120,8 @@ function spawnWorker(socket: Fd, facts: WorkerFacts, settings: Settings): ChildP
   const env = {
     ...(settings.env ?? process.env),
     [CHANNEL_VARIABLE]: String(listed.length),
+    // That of a channel to a process further up, if there is one.
+    [IDENTITY_VARIABLE]: undefined,
     [WORKER_VARIABLE]: JSON.stringify(facts),
   };
   const [command, args] = commandOf(settings);

@@ -6,7 +6,7 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { Worker } from 'node:worker_threads';
-import { connect, Fd, type FdKind, type Listener, listen } from 'fdpass';
+import { connect, Fd, type FdKind, type Listener, listen, spawnWithChannel } from 'fdpass';
 import { describe, expect, it } from 'vitest';
 import { fixturePath, startProgram } from '../helpers/children.js';
 import { atEndOfTest } from '../helpers/cleanup.js';
@@ -101,6 +101,21 @@ describe('a conversion', () => {
     expect(() => other.describe()).toThrow(`Cannot describe ${number}: it is not open`);
     expect(() => other.toSocket()).toThrow(`Cannot convert ${number} with toSocket(): it is not open`);
     other.release();
+  });
+});
+
+describe('a channel to the parent', () => {
+  it('is not taken from a descriptor that has its number by chance', async () => {
+    const program = [fixturePath('fork-without-channel')];
+    const { child, channel } = spawnWithChannel(process.execPath, program, {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    atEndOfTest(() => void channel.destroy());
+    const exited = once(child, 'exit');
+    if (child.stdout === null) throw new Error('stdout is a pipe');
+    // Node's own channel is 3 in the forked process, as the channel was in the one between.
+    expect(await text(child.stdout)).toBe('ERR_FDPASS_NO_PARENT answered\n');
+    await exited;
   });
 });
 
