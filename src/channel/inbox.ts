@@ -303,6 +303,8 @@ export class Inbox<T> {
   #waitForMessage(signal: AbortSignal | undefined): Promise<Message<T> | undefined> {
     return new Promise((resolve, reject) => {
       const onAbort = (): void => {
+        // A codec aborts while it decodes the message that is for this one: too late.
+        if (!this.#waiters.includes(waiter)) return;
         this.#waiters = this.#waiters.filter((other) => other !== waiter);
         reject(new AbortError(signal as AbortSignal));
       };

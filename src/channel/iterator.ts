@@ -19,7 +19,11 @@ export class MessageIterator<T> implements AsyncIterableIterator<Message<T>> {
 
   next(): Promise<Result<T>> {
     if (this.#state !== 'running') {
-      if (this.#state === 'over') return Promise.resolve(DONE);
+      if (this.#state === 'over') {
+        // A codec left the loop while it decoded the last message.
+        this.#replace(undefined);
+        return Promise.resolve(DONE);
+      }
       try {
         this.#inbox.startIterating();
       } catch (error) {

@@ -136,6 +136,37 @@ describe('while a message is collected', () => {
   });
 });
 
+describe('a codec that ends the waiting for the message that it decodes', () => {
+  const codec = (whileDecoding: () => void): Codec<string> => ({
+    id: 0x1000,
+    encode: (value) => Buffer.from(value),
+    decode(bytes) {
+      whileDecoding();
+      return text(bytes);
+    },
+  });
+
+  it('by its signal has come too late, and nothing is lost', async () => {
+    const controller = new AbortController();
+    const [left, right] = channelPair({ codec: codec(() => controller.abort()) });
+    ending(left).post('x', nullFds(1));
+    const message = await ending(right).receive({ signal: controller.signal });
+    expect([message?.data, message?.fds.length]).toEqual(['x', 1]);
+    message?.[Symbol.dispose]();
+  });
+
+  it('by leaving the loop has the message released as ever', async () => {
+    let loop: AsyncIterableIterator<Message<string>> | undefined;
+    const [left, right] = channelPair({ codec: codec(() => void loop?.return?.()) });
+    loop = ending(right)[Symbol.asyncIterator]();
+    const first = loop.next();
+    ending(left).post('x', nullFds(1));
+    const { value } = await first;
+    expect([value?.data, value?.fds.length]).toEqual(['x', 1]);
+    expect((await loop.next()).done).toBe(true);
+  });
+});
+
 describe('an end that nobody reads on to', () => {
   it('rejects who waits for an acknowledgement, as messages that came before may wait for them', async () => {
     const [left, right] = channels();
