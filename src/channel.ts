@@ -22,7 +22,7 @@ import type { Message } from './message.js';
 import { native } from './native.js';
 import { ChannelEvent } from './native-types.js';
 import { checkOwn, OWN } from './own-constructor.js';
-import { inheritedSocket } from './parent.js';
+import { openInherited } from './parent.js';
 import { peerOf } from './peer.js';
 import { type Lendable, lend, moved, type Sendable } from './sendable.js';
 import { CLAIM_WITHIN, checkedToken, type ThreadToken } from './thread-token.js';
@@ -147,7 +147,8 @@ export class Channel<T = Uint8Array>
   static fromParent(options?: BytesChannelOptions): Channel;
   static fromParent<T>(options: AnyChannelOptions<T> = {}): Channel<T> {
     const settings = settingsOf(options, false);
-    return make(openNumber(inheritedSocket(), settings), settings.wire, []);
+    const handle = openInherited((socket) => openNumber(socket, settings));
+    return make(handle, settings.wire, []);
   }
 
   /**

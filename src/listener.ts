@@ -10,6 +10,7 @@ import { type Fd, needNumber, ownNumber } from './fd.js';
 import { native } from './native.js';
 import { checkOwn, OWN } from './own-constructor.js';
 import { peerOf } from './peer.js';
+import { PRESSURE } from './pressure.js';
 
 /** What a listener emits; nobody needs to listen. */
 export interface ListenerEvents {
@@ -46,7 +47,6 @@ const AHEAD = 16;
 
 /** The pause after `accept` failed for want of descriptors or memory. */
 const PRESSURE_PAUSE = 100;
-const PRESSURE: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
 
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
@@ -285,6 +285,11 @@ export class Listener<T = Uint8Array>
       channel = channelOn(socket, this.#options, true);
     } catch (error) {
       this.#refuse(socket, error as FdpassError, peer);
+      return;
+    }
+    // By a getter of the options, which are the user's and read for each connection.
+    if (this.closed) {
+      channel.destroy();
       return;
     }
     const waiter = this.#waiters.shift();

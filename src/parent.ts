@@ -1,6 +1,7 @@
 import { refusal, shown } from './errors.js';
 import { Fd } from './fd.js';
 import { describeNumber } from './inspect.js';
+import { PRESSURE } from './pressure.js';
 
 /** Names the number of the child's end, in the environment of a process that `spawnWithChannel` started. */
 export const CHANNEL_VARIABLE = 'FDPASS_CHANNEL_FD';
@@ -49,4 +50,23 @@ export function inheritedSocket(environment: NodeJS.ProcessEnv = process.env): F
     throw refusal('ERR_FDPASS_NO_PARENT', message);
   }
   return socket;
+}
+
+/**
+ * Opens the socket that the parent left. Where this process is short of descriptors or memory, the variables are there
+ * again: a later call finds the socket, which nobody else would ever close.
+ *
+ * @throws {FdpassError} `ERR_FDPASS_NO_PARENT`
+ */
+export function openInherited<T>(open: (socket: Fd) => T): T {
+  const { [CHANNEL_VARIABLE]: number, [IDENTITY_VARIABLE]: identity } = process.env;
+  try {
+    return open(inheritedSocket());
+  } catch (error) {
+    if (PRESSURE.has((error as { code?: unknown }).code)) {
+      process.env[CHANNEL_VARIABLE] = number;
+      if (identity !== undefined) process.env[IDENTITY_VARIABLE] = identity;
+    }
+    throw error;
+  }
 }

@@ -3,12 +3,10 @@ import { type Name, pathName } from './address.js';
 import { FdpassError, fromNative } from './errors.js';
 import { type Fd, ownNumber } from './fd.js';
 import { native } from './native.js';
+import { PRESSURE } from './pressure.js';
 
 /** How often the path may change hands between two looks before that is an error. */
 const ATTEMPTS = 10;
-
-/** Says nothing about who listens: this process or the system is short of something. */
-const PRESSURE: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
 
 /** A listening socket and the file it is reached by. */
 export interface BoundFile {
@@ -97,7 +95,8 @@ function isAlive({ kind, bytes }: Name): boolean {
     return true;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code !== undefined && PRESSURE.has(code)) throw error;
+    // That says nothing about who listens.
+    if (PRESSURE.has(code)) throw error;
     return code !== 'ECONNREFUSED' && code !== 'ENOENT';
   }
 }

@@ -117,9 +117,36 @@ describe('a channel to the parent', () => {
     expect(await text(child.stdout)).toBe('ERR_FDPASS_NO_PARENT answered\n');
     await exited;
   });
+
+  it('is there for a second call after one at the descriptor limit', async () => {
+    const command = `ulimit -n 100; exec "${process.execPath}" "${fixturePath('open-parent-at-limit')}"`;
+    const { channel } = spawnWithChannel('sh', ['-c', command], { stdio: 'inherit' });
+    atEndOfTest(() => void channel.destroy());
+    const message = await channel.receive();
+    expect(String(message && Buffer.from(message.data))).toBe('EMFILE, then open');
+  });
 });
 
 describe('a listener', () => {
+  it('that an option closes while it takes a connection keeps nothing of it', async () => {
+    const before = countDescriptors();
+    let listener: Listener | undefined;
+    const options = {
+      get stallTimeout(): number {
+        void listener?.close();
+        return 1_000;
+      },
+    };
+    const listening = await listen(temporarySocketPath(), options);
+    const connecting = firstOf(listening).catch((error: Error) => error.message);
+    listener = listening;
+    const client = await connect(listening.address);
+    expect(await connecting).toBe('The listener was closed');
+    client.destroy();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(countDescriptors()).toBe(before);
+  });
+
   it('closes its descriptor when its path leads nowhere any more', async () => {
     const folder = join(temporaryFolder(), 'folder');
     mkdirSync(folder);
