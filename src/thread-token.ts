@@ -48,7 +48,8 @@ export function checkedToken<Kind extends ThreadToken['fdpass']>(
   kind: Kind,
 ): Extract<ThreadToken, { fdpass: Kind }> {
   const { fdpass, token: number } = (token ?? {}) as Partial<ThreadToken>;
-  if (fdpass === kind && typeof number === 'number') return token as Extract<ThreadToken, { fdpass: Kind }>;
+  // The binding would cut it to one that is somebody's.
+  if (fdpass === kind && Number.isInteger(number)) return token as Extract<ThreadToken, { fdpass: Kind }>;
   const message = `Cannot claim ${shown(token)}: it is no token of detachForThread() for ${kind === 'fd' ? 'an Fd' : 'a channel'}. Give what it returned, as it came by postMessage()`;
   throw refusal('ERR_FDPASS_TOKEN', message);
 }

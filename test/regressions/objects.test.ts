@@ -6,7 +6,17 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { Worker } from 'node:worker_threads';
-import { connect, Fd, type FdKind, type Listener, listen, spawnWithChannel } from 'fdpass';
+import {
+  Channel,
+  channelPair,
+  connect,
+  detachForThread,
+  Fd,
+  type FdKind,
+  type Listener,
+  listen,
+  spawnWithChannel,
+} from 'fdpass';
 import { describe, expect, it } from 'vitest';
 import { fixturePath, startProgram } from '../helpers/children.js';
 import { atEndOfTest } from '../helpers/cleanup.js';
@@ -101,6 +111,20 @@ describe('a conversion', () => {
     expect(() => other.describe()).toThrow(`Cannot describe ${number}: it is not open`);
     expect(() => other.toSocket()).toThrow(`Cannot convert ${number} with toSocket(): it is not open`);
     other.release();
+  });
+});
+
+describe('a token', () => {
+  it('is not cut to the integer of another', () => {
+    const ofFd = detachForThread(nullFd());
+    expect(codeOf(() => Fd.fromThread({ ...ofFd, token: ofFd.token + 0.5 }))).toBe('ERR_FDPASS_TOKEN');
+    closing(Fd.fromThread(ofFd));
+    const [left, right] = channelPair();
+    atEndOfTest(() => void left.destroy());
+    const ofChannel = detachForThread(right);
+    const wrong = { ...ofChannel, token: ofChannel.token + 0.5 };
+    expect(codeOf(() => Channel.fromThread(wrong))).toBe('ERR_FDPASS_TOKEN');
+    Channel.fromThread(ofChannel).destroy();
   });
 });
 
