@@ -257,6 +257,19 @@ describe('kinds that can be read only once', () => {
 });
 
 describe('drain', () => {
+  it('does not come when the channel breaks: a listener that posts more would end the process', async () => {
+    const [left, right] = channels();
+    let drains = 0;
+    left.on('drain', () => {
+      drains += 1;
+    });
+    const broken = event(left, 'error');
+    while (left.post(Buffer.alloc(60_000)));
+    right.destroy();
+    await broken;
+    expect(drains).toBe(0);
+  });
+
   it('comes to who was told to wait, although another message found room before', async () => {
     const [left, right] = channels({ highWater: { messages: 3 } });
     const controllers = Array.from({ length: 100 }, () => new AbortController());

@@ -82,12 +82,16 @@ impl Channel {
             &self.told.expects,
             Link::acknowledged_through,
         );
-        if self.told.above.get() && self.with_link(|link| !link.is_above_high_water()) == Some(true)
-        {
+        self.tell_pressure(setup);
+    }
+
+    /// Not of a link that failed: who sends more, as the event asks for, would be thrown what the error is about to tell.
+    pub(super) fn tell_drain(&self, setup: &Setup) {
+        let has_room = |link: &mut Link<_>| !link.is_above_high_water();
+        if self.told.above.get() && self.with_link(has_room) == Some(true) {
             self.told.above.set(false);
             self.event(setup, DRAIN, 0, None);
         }
-        self.tell_pressure(setup);
     }
 
     /// What was queued is dropped. How the connection ended is for the read side to say, but nobody may be reading.

@@ -244,6 +244,7 @@ impl Channel {
             self.flush(now);
         }
         self.tell(setup);
+        self.tell_drain(setup);
         self.tell_broken_writing(setup);
         let finished = self
             .link
