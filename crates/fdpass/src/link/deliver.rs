@@ -199,7 +199,8 @@ impl<T: Transport> Link<T> {
             self.inbox.incoming.fds = 0;
             tally.messages += 1;
             tally.fds += incoming.fds;
-            if incoming.ack_wanted {
+            // Who cannot be told any more must not make us wait until they are.
+            if incoming.ack_wanted && self.can_write() {
                 let entry = meta.damage.map(|damage| damage.to_entry(incoming.id));
                 self.owed.note(incoming.id, entry);
             }

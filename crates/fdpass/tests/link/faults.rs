@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 
-use crate::support::{End, Fault, Tag, pair, settle};
-use fdpass::link::{Damage, Flush, LinkError, Load, SendOptions, State};
+use crate::support::{End, Fault, Tag, pair, pair_with, settle};
+use fdpass::link::{Config, Damage, Flush, LinkError, Load, SendOptions, State};
 
 /// Messages of all shapes, small enough to cut at every byte: empty, plain, with descriptors, of several frames.
 const SHAPES: [(usize, usize); 6] = [(0, 0), (5, 2), (0, 1), (9, 0), (3, 300), (1, 1)];
@@ -201,6 +202,29 @@ fn regression_a_peer_that_dies_while_descriptors_wait_for_room_is_heard_to_its_e
     assert_eq!(left.receive_all().unwrap_err().code(), "ECONNRESET");
     left.expect(0, b"last words", &[&tag]);
     drop(left);
+    tag.assert_only_copy();
+}
+
+/// What it would be told of damaged messages filled up, nothing more was read, and its end was never seen.
+#[test]
+fn regression_a_peer_that_reads_nothing_more_is_heard_to_its_end() {
+    let refusing = Config {
+        accept: Some(Arc::new(|_| false)),
+        ..Config::default()
+    };
+    let (mut left, mut right) = pair_with(Config::default(), refusing);
+    let tag = Tag::new();
+    let script = right.link.transport().script();
+    script.borrow_mut().send_then = Fault::Errno(libc::EPIPE);
+    for _ in 0..15 {
+        for _ in 0..100 {
+            left.send_acked(b"refused", &[tag.fd()]);
+        }
+        right.receive_all().unwrap();
+    }
+    assert_eq!(right.got.messages.len(), 1_500);
+    drop(left);
+    assert_eq!(right.receive_all(), Err(LinkError::PeerGone));
     tag.assert_only_copy();
 }
 
