@@ -2,6 +2,7 @@ import type { StdioOptions } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { refusal, shown } from '../errors.js';
 import type { Fd } from '../fd.js';
+import { MAX_INT } from '../limits.js';
 import { PreforkConfig } from './native-types.js';
 import type { PeerAddress } from './peer.js';
 
@@ -185,8 +186,6 @@ export interface Settings extends ManagerOptions {
 export const DEFAULT_IN_FLIGHT = 256;
 /** How many workers there may be. */
 export const MOST_WORKERS = 1024;
-/** The largest number that fits into everything that takes one. */
-const MOST = 0x7fff_ffff;
 
 /** In the order of the numbers that the binding knows them by. */
 const POLICIES: readonly PolicyName[] = [
@@ -293,7 +292,7 @@ function checkText(name: string, value: unknown): void {
 function checkAddress(address: ListenAddress): void {
   checkText('name', address.name);
   if ('fd' in address) return;
-  checkIf('backlog', address.backlog, 0, MOST);
+  checkIf('backlog', address.backlog, 0, MAX_INT);
   if ('path' in address) {
     if (address.path === undefined) throw wrong('path', address.path, 'a path');
     checkText('path', address.path);
@@ -315,8 +314,8 @@ function checkAdmit({ admit, strategy }: ManagerOptions): void {
   if (typeof admit === 'object' && admit !== null) {
     const { rate, burst, addresses } = admit;
     if (!(Number.isFinite(rate) && rate > 0)) throw wrong('admit.rate', rate, 'a number above 0');
-    checkCount('admit.burst', burst, 1, MOST);
-    checkIf('admit.addresses', addresses, 1, MOST);
+    checkCount('admit.burst', burst, 1, MAX_INT);
+    checkIf('admit.addresses', addresses, 1, MAX_INT);
   } else if (typeof admit !== 'function') {
     throw wrong('admit', admit, '{ rate, burst } or a function');
   }
@@ -340,7 +339,7 @@ function respawnOf(respawn: RespawnOptions = {}): Required<RespawnOptions> {
   const { delay = 100, maxDelay = 10_000, maxCrashes = 10 } = respawn;
   checkCount('respawn.delay', delay, 0, 3_600_000);
   checkCount('respawn.maxDelay', maxDelay, 0, 3_600_000);
-  checkCount('respawn.maxCrashes', maxCrashes, 1, MOST);
+  checkCount('respawn.maxCrashes', maxCrashes, 1, MAX_INT);
   return { delay, maxDelay, maxCrashes };
 }
 
